@@ -1,0 +1,1 @@
+"""A cloud on one machine: everything that `./scripts/local` starts."""

@@ -1,0 +1,1 @@
+"""A public internet in a box: a source registry and chart repositories on loopback."""
