@@ -17,6 +17,8 @@ DEBIAN_PACKAGES = {
     "unshare": "util-linux",
     "dockerd": "docker.io",
     "iptables": "iptables",
+    "shellcheck": "shellcheck",
+    "openssl": "openssl",
 }
 
 

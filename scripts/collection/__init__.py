@@ -1,0 +1,1 @@
+"""What the maintenance scripts know of the collection: its modules, their interfaces, their documents."""

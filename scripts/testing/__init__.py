@@ -1,0 +1,1 @@
+"""`./scripts/test`: static checks and every test of the collection, with their set-up."""

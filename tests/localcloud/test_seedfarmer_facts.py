@@ -1,0 +1,36 @@
+"""Facts of SeedFarmer that this code works around; a test that fails says that a work-around can go."""
+
+import subprocess
+from pathlib import Path
+
+from support.seedfarmer_env import seedfarmer_environment
+
+CHECKSUM = """
+import sys
+from seedfarmer.checksum import get_module_md5
+from seedfarmer.models.manifests import DataFile
+project, module, name = sys.argv[1:]
+data = DataFile(file_path=name)
+data.set_local_file_path(f"{project}/{name}")
+print(get_module_md5(project, module, [data], []))
+"""
+
+
+def test_the_content_of_local_data_files_is_not_in_a_modules_checksum(tmp_path: Path) -> None:
+    """Why `localcloud.datafiles` taints modules. When this fails, SeedFarmer's own detection works."""
+    (tmp_path / "seedfarmer.yaml").write_text("project: p\n")
+    (tmp_path / "module").mkdir()
+    (tmp_path / "module" / "deployspec.yaml").touch()
+    python = seedfarmer_environment() / "bin" / "python"
+
+    def checksum(content: str) -> str:
+        (tmp_path / "data.yaml").write_text(content)
+        return subprocess.run(
+            [str(python), "-c", CHECKSUM, str(tmp_path), "module", "data.yaml"],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    assert checksum("one") == checksum("two")
