@@ -1,6 +1,5 @@
 """The container engine: the machine's own docker or podman, or a docker daemon of this cloud."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import commands, packages
+from .bridge import ensure_bridge, remove_bridge
 from .errors import LocalCloudError
 from .layout import Layout
 from .progress import Progress
@@ -50,7 +50,7 @@ def ensure_engine(layout: Layout, services: Services, progress: Progress) -> Eng
                 "LOCAL_ENGINE is podman, but `podman info` fails: install podman, or unset LOCAL_ENGINE"
             )
         _require_installable()
-        packages.ensure_programs(["dockerd", "iptables"], progress)
+        packages.ensure_programs(["dockerd", "iptables", "ip"], progress)
         found = _start_docker(layout, services, progress)
     write_client(layout, found)
     return found
@@ -109,7 +109,13 @@ def podman_configuration(layout: Layout) -> dict[str, str]:
         f'[[registry]]\nlocation = "127.0.0.1:{layout.source_registry_port}"\ninsecure = true\n',
         encoding="utf-8",
     )
+    # Images of this cloud stay in its folder; the default place lies below /var, where builds see a layer.
+    (folder / "storage.conf").write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n',
+        encoding="utf-8",
+    )
     return {
+        "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         "CONTAINERS_CONF": str(folder / "containers.conf"),
         "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf"),
     }
@@ -118,31 +124,25 @@ def podman_configuration(layout: Layout) -> dict[str, str]:
 def _start_docker(layout: Layout, services: Services, progress: Progress) -> Engine:
     folder = layout.engine_folder
     folder.mkdir(parents=True, exist_ok=True)
-    had_bridge = Path("/sys/class/net/docker0").exists()
     with progress.step("starting a docker daemon for this cloud"):
         engine = _own_docker(layout)
         services.ensure(
             SERVICE,
             ["dockerd", "--host", f"unix://{layout.docker_socket}", "--data-root", str(folder / "data"),
              "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid"),
+             "--bridge", ensure_bridge(layout.state),
              # Published ports stay on loopback unless somebody asks for more.
              "--ip", "127.0.0.1"],
             os.environ,
             f"unix://{layout.docker_socket}",
             lambda: _works([engine.program, "info"], engine.environment),
         )  # fmt: skip
-    (folder / "made.json").write_text(json.dumps({"bridge": not had_bridge}), encoding="utf-8")
     return engine
 
 
 def clean_up_docker(layout: Layout) -> None:
-    """After the daemon ended: remove the bridge that it made, and unmount what it left."""
-    record = layout.engine_folder / "made.json"
-    if not record.exists():
-        return
-    if json.loads(record.read_text("utf-8"))["bridge"] and Path("/sys/class/net/docker0").exists():
-        commands.run(["ip", "link", "delete", "docker0"])
-    record.unlink()
+    """After the daemon ended: remove its bridge, and unmount what it left."""
+    remove_bridge(layout.state)
     for mount in reversed(mounts_below(layout.state)):
         commands.run(["umount", "--lazy", mount])
 

@@ -17,6 +17,7 @@ DEBIAN_PACKAGES = {
     "unshare": "util-linux",
     "dockerd": "docker.io",
     "iptables": "iptables",
+    "ip": "iproute2",
     "shellcheck": "shellcheck",
     "openssl": "openssl",
 }

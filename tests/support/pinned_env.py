@@ -43,6 +43,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _uv(*arguments: str) -> None:
-    done = subprocess.run(["uv", *arguments, "--quiet"], capture_output=True, text=True, check=False)
+    uv = os.environ.get("UV", "uv")
+    done = subprocess.run([uv, *arguments, "--quiet"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"uv {' '.join(arguments)} failed:\n{done.stderr}")

@@ -1,0 +1,1 @@
+"""Builds the Amazon DCV session image and publishes it to ECR."""

@@ -1,0 +1,18 @@
+"""The module's command line."""
+
+import argparse
+from collections.abc import Sequence
+
+from .deploy import deploy
+from .destroy import destroy
+from .shared.edge import run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 only when all of it succeeded."""
+    parser = argparse.ArgumentParser(prog="python -m dcv_image", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("deploy", help="build the image, publish it, and write module-outputs.json")
+    commands.add_parser("destroy", help="release what this deployment uses; see `retention-type`")
+    arguments = parser.parse_args(argv)
+    return run({"deploy": deploy, "destroy": destroy}[arguments.command])

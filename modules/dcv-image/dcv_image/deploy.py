@@ -1,0 +1,95 @@
+"""`deploy`: from the module's parameters to a published image and the module's outputs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+
+from . import base
+from .build import REPOSITORY_PARAMETER, TAG, publish
+from .engine import Engine
+from .module_outputs import IMAGE_DIGEST_URI, IMAGE_URI
+from .owner import image_owner, metadata_bucket_owner
+from .registry import PublishedImage, Registry
+from .settings import Parameters
+from .shared.account import Account
+from .shared.ecr import ensure_repository, login, repository_uri
+from .shared.errors import UserError
+from .shared.metadata_bucket import bucket_name, ensure_bucket
+from .shared.outputs import write_outputs
+from .shared.settings import SeedFarmerSettings, load
+from .shared.usage import UsageRecords
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class _Deployment:
+    """One run of `deploy`."""
+
+    seedfarmer: SeedFarmerSettings
+    parameters: Parameters
+    account: Account
+    ecr: "ECRClient"
+    s3: "S3Client"
+
+    def run(self) -> None:
+        reference = base.resolve(self.s3, self.parameters)
+        uri = self._repository(reference)
+        public = " (its public name)" if reference == self.parameters.base_image else ""
+        print(f"base image: {reference}{public}")
+        image = self._publish(uri, reference)
+        write_outputs({IMAGE_URI: f"{uri}:{TAG}", IMAGE_DIGEST_URI: f"{uri}@{image.digest}"})
+
+    def _repository(self, base_reference: str) -> str:
+        """URI of the repository, recorded as used; made first when the manifest says so."""
+        name = self.parameters.dcv_ecr_repository_name
+        if not self.parameters.create_repository:
+            uri = self._existing_repository(name)
+            self._record_use(base_reference)
+            return uri
+        self._record_use(base_reference)
+        return ensure_repository(self.ecr, name, image_owner(self.seedfarmer.project_name))
+
+    def _existing_repository(self, name: str) -> str:
+        try:
+            return repository_uri(self.ecr, name)
+        except UserError as error:
+            raise UserError(
+                f"manifest parameter `{REPOSITORY_PARAMETER}`: {error}; "
+                "make it first, or set `create-repository` to true"
+            ) from None
+
+    def _record_use(self, base_reference: str) -> None:
+        """The private copy of the base is used too: the next build needs it."""
+        project = self.seedfarmer.project_name
+        bucket = bucket_name(project, self.account)
+        ensure_bucket(self.s3, bucket, self.account, metadata_bucket_owner(project))
+        used = {self.parameters.dcv_ecr_repository_name}
+        base_repository = base.repository_in(self.account.ecr_host, base_reference)
+        if base_repository:
+            used.add(base_repository)
+        UsageRecords(self.s3, bucket).record(
+            self.seedfarmer.deployment_name, self.seedfarmer.module_name, used
+        )
+
+    def _publish(self, uri: str, base_reference: str) -> PublishedImage:
+        endpoints = self.parameters.endpoints
+        host, _, repository = uri.partition("/")
+        target = endpoints.engine_name(uri)
+        with Engine.private() as engine:
+            credentials = login(self.ecr)
+            engine.login(target.partition("/")[0], credentials)
+            registry = Registry(endpoints.base_url(host), credentials)
+            return publish(engine, registry, repository, target, endpoints.engine_name(base_reference))
+
+
+def deploy() -> int:
+    """Build the image, publish it, and write `module-outputs.json`."""
+    seedfarmer, parameters = load(Parameters)
+    session = boto3.Session()
+    account = Account.current(session)
+    _Deployment(seedfarmer, parameters, account, session.client("ecr"), session.client("s3")).run()
+    return 0

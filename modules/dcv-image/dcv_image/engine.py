@@ -1,0 +1,139 @@
+"""Drives the container engine: `docker`, or podman through the same command line."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from .shared.ecr import Login
+from .shared.errors import UserError
+
+PROGRAM = "docker"
+TAIL_LINES = 15
+# From this major version on, docker's client leaves BuildKit to the buildx plugin.
+BUILDX_CLIENT = 23
+
+
+@dataclass(frozen=True)
+class LocalImage:
+    """An image that the engine holds."""
+
+    repository_digest: str
+    """`repository@sha256:…`, as its registry has it."""
+    architecture: str
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…`."""
+        return self.repository_digest.partition("@")[2]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A container engine with a client configuration of our own."""
+
+    environment: Mapping[str, str]
+
+    @classmethod
+    @contextmanager
+    def private(cls) -> Iterator["Engine"]:
+        """An engine whose logins stay in a folder that only we can read, and that is gone afterwards.
+
+        Raises:
+            UserError: there is no engine, or it does not answer.
+        """
+        with tempfile.TemporaryDirectory(prefix="dcv-image-") as folder:
+            logins = {"DOCKER_CONFIG": folder, "REGISTRY_AUTH_FILE": str(Path(folder, "config.json"))}
+            engine = cls({**os.environ, **logins})
+            yield cls({**engine.environment, **engine._builder()})
+
+    def login(self, host: str, login: Login) -> None:
+        """Log in; the password goes through stdin and never into argv or the environment."""
+        arguments = ["login", "--username", login.username, "--password-stdin", host]
+        self._capture(arguments, "registry-endpoints", stdin=login.password)
+
+    def pull(self, reference: str, parameter: str) -> LocalImage:
+        """Pull an image; `parameter` is the manifest parameter to name when that fails."""
+        self._capture(["pull", "--quiet", reference], parameter)
+        found = json.loads(self._capture(["image", "inspect", reference], parameter))[0]
+        # One image can have come from several registries; the name may be a shorter one for the same.
+        digests = sorted(found["RepoDigests"], key=lambda name: not name.startswith(_repository(reference)))
+        return LocalImage(digests[0], found["Architecture"])
+
+    def build(
+        self, context: Path, tag: str, arguments: Mapping[str, str], labels: Mapping[str, str], parameter: str
+    ) -> None:
+        """Build the context and show the output as it comes; only a success sets the tag."""
+        command = ["build", "--tag", tag]
+        command += [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
+        command += [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
+        self._stream([*command, str(context)], parameter)
+
+    def push(self, reference: str, parameter: str) -> None:
+        """Push a tag."""
+        self._capture(["push", "--quiet", reference], parameter)
+
+    def _builder(self) -> dict[str, str]:
+        """BuildKit where the engine brings it; no attestations, which would make the image an index."""
+        version = self._capture(["version", "--format", "{{.Client.Version}}"], None).strip()
+        major = version.partition(".")[0]
+        needs_plugin = major.isdigit() and int(major) >= BUILDX_CLIENT
+        plugin_missing = needs_plugin and self._run(["buildx", "version"]).returncode != 0
+        return {"DOCKER_BUILDKIT": "0" if plugin_missing else "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+
+    def _capture(self, arguments: Sequence[str], parameter: str | None, stdin: str = "") -> str:
+        done = self._run(arguments, stdin)
+        if done.returncode != 0:
+            _fail(arguments, done.returncode, (done.stdout + done.stderr).splitlines(), parameter)
+        return done.stdout
+
+    def _run(self, arguments: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [PROGRAM, *arguments],
+                input=stdin,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                env=self.environment,
+                check=False,
+            )
+        except OSError as error:
+            raise UserError(f"the container engine `{PROGRAM}` cannot be run: {error.strerror}") from None
+
+    def _stream(self, arguments: Sequence[str], parameter: str) -> None:
+        tail: deque[str] = deque(maxlen=TAIL_LINES)
+        with subprocess.Popen(
+            [PROGRAM, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=self.environment,
+        ) as process:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+                tail.append(line.rstrip())
+        if process.returncode != 0:
+            _fail(arguments, process.returncode, list(tail), parameter)
+
+
+def _repository(reference: str) -> str:
+    """`host:port/name@` of `host:port/name:tag@digest`, as a repository digest begins."""
+    name = reference.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}@"
+
+
+def _fail(arguments: Sequence[str], status: int, output: Sequence[str], parameter: str | None) -> NoReturn:
+    about = f"manifest parameter `{parameter}`: " if parameter else ""
+    command = " ".join([PROGRAM, *arguments])
+    tail = "\n".join(f"  {line}" for line in output[-TAIL_LINES:] if line.strip())
+    raise UserError(f"{about}`{command}` failed with status {status}:\n{tail}")

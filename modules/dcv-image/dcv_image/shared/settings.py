@@ -1,0 +1,110 @@
+"""Module parameters, typed once and read from the environment that SeedFarmer makes.
+
+SeedFarmer turns the manifest parameter `eks-version` (or `EksVersion`) into the variable
+`SEEDFARMER_PARAMETER_EKS_VERSION` when the deployspec sets `publishGenericEnvVariables: true`.
+"""
+
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .endpoints import Endpoints
+from .errors import ParameterError
+
+PARAMETER_PREFIX = "SEEDFARMER_PARAMETER_"
+
+
+class SeedFarmerSettings(BaseSettings):
+    """What SeedFarmer says about the deployment in `SEEDFARMER_*`."""
+
+    model_config = SettingsConfigDict(env_prefix="SEEDFARMER_", frozen=True)
+
+    project_name: str = Field(min_length=1)
+    deployment_name: str = Field(min_length=1)
+    module_name: str = Field(min_length=1, description="`{group}-{module}`")
+
+    @property
+    def stack_name(self) -> str:
+        """Name of the module's CloudFormation stack; SeedFarmer reads its outputs by this name."""
+        return f"{self.project_name}-{self.deployment_name}-{self.module_name}"
+
+
+class CommonParameters(BaseSettings):
+    """Parameters that every module of the collection has."""
+
+    model_config = SettingsConfigDict(env_prefix=PARAMETER_PREFIX, frozen=True, env_ignore_empty=True)
+
+    retention_type: Literal["RETAIN", "DESTROY"] = Field(
+        default="RETAIN",
+        description="`DESTROY`: `seedfarmer destroy` also removes the repositories, images and objects that "
+        "no other deployment of the project uses. `RETAIN`: it keeps them.",
+    )
+    registry_endpoints: str = Field(
+        default="{}",
+        description="JSON object from host to base URL, for networks where a registry or chart repository "
+        'is reached under another address: `{"quay.io": "https://mirror.example.com/quay"}`.',
+    )
+
+    @field_validator("registry_endpoints")
+    @classmethod
+    def _endpoints_are_valid(cls, value: str) -> str:
+        Endpoints.from_json(value)
+        return value
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """`registry-endpoints`, parsed."""
+        return Endpoints.from_json(self.registry_endpoints)
+
+
+ParametersT = TypeVar("ParametersT", bound=CommonParameters)
+
+
+def load(parameters: type[ParametersT]) -> tuple[SeedFarmerSettings, ParametersT]:
+    """Read what SeedFarmer says and the module's own parameters from the environment.
+
+    Raises:
+        ParameterError: every missing or wrong parameter at once, each with its manifest name.
+    """
+    problems: list[str] = []
+    seedfarmer = _read(SeedFarmerSettings, problems)
+    own = _read(parameters, problems)
+    if seedfarmer is None or own is None:
+        raise ParameterError("the module's parameters are not complete or not valid:\n" + "\n".join(problems))
+    return seedfarmer, own
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+def _read(cls: type[SettingsT], problems: list[str]) -> SettingsT | None:
+    try:
+        return cls()
+    except ValidationError as error:
+        problems += _problems(cls, error)
+        return None
+
+
+def manifest_name(field: str) -> str:
+    """The name that a field has in a manifest: `eks_version` -> `eks-version`."""
+    return field.replace("_", "-")
+
+
+def _problems(cls: type[BaseSettings], error: ValidationError) -> list[str]:
+    prefix = cls.model_config.get("env_prefix", "")
+    return [
+        f"  - {_described(prefix, '.'.join(str(part) for part in item['loc']))}: {_reason(item['msg'])}"
+        for item in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _described(prefix: str, field: str) -> str:
+    variable = f"{prefix}{field.upper()}"
+    if prefix == PARAMETER_PREFIX:
+        return f"manifest parameter `{manifest_name(field)}` ({variable})"
+    return f"variable {variable}, which SeedFarmer sets"
+
+
+def _reason(message: str) -> str:
+    return {"Field required": "is required and not set"}.get(message, message.removeprefix("Value error, "))

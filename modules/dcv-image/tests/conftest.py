@@ -1,0 +1,61 @@
+"""Puts the module, the image's own package and the tests' fakes on the import path."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+MODULE = TESTS.parent
+for folder in (TESTS, MODULE, MODULE / "image"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+from dcv_fakes import FakeEngine, FakeRegistry  # noqa: E402
+
+ACCOUNT = "123456789012"
+REGISTRY_HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """What SeedFarmer sets for a complete manifest, and nothing of the developer's own AWS settings."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "SEEDFARMER_", "DOCKER_")):
+            monkeypatch.delenv(name)
+    values = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SEEDFARMER_PROJECT_NAME": "idf",
+        "SEEDFARMER_DEPLOYMENT_NAME": "prod",
+        "SEEDFARMER_MODULE_NAME": "desktops-dcv",
+        "SEEDFARMER_PARAMETER_DCV_ECR_REPOSITORY_NAME": "idf-dcv",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    """A registry on loopback that holds what the fake engine pushes."""
+    with FakeRegistry() as running:
+        yield running
+
+
+@pytest.fixture
+def engine(environment: pytest.MonkeyPatch, tmp_path: Path, registry: FakeRegistry) -> FakeEngine:
+    """A recording `docker`, first on PATH, whose pushes arrive in the fake registry."""
+    fake = FakeEngine(tmp_path / "engine")
+    environment.setenv("PATH", f"{fake.folder}{os.pathsep}{os.environ['PATH']}")
+    environment.setenv(
+        "SEEDFARMER_PARAMETER_REGISTRY_ENDPOINTS", json.dumps({REGISTRY_HOST: registry.base_url})
+    )
+    return fake

@@ -1,0 +1,105 @@
+"""How the container engine is called."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from dcv_fakes import FakeEngine
+from dcv_image.build import fingerprint
+from dcv_image.engine import Engine, LocalImage
+from dcv_image.shared.ecr import Login
+from dcv_image.shared.errors import UserError
+
+CANARY = "canary-\"'$(x)-password"
+
+
+def test_the_password_goes_through_standard_input_only(engine: FakeEngine) -> None:
+    with Engine.private() as driver:
+        driver.login("registry.example.com", Login("AWS", CANARY))
+
+    call = engine.call("login")
+    assert call["stdin"] == CANARY
+    assert call["argv"] == ["login", "--username", "AWS", "--password-stdin", "registry.example.com"]
+    assert CANARY not in str([[item["argv"], item["env"]] for item in engine.calls])
+
+
+def test_the_password_is_in_no_exception(engine: FakeEngine) -> None:
+    engine.behave(fail={"login": "unauthorized"})
+
+    with pytest.raises(UserError) as caught, Engine.private() as driver:
+        driver.login("registry.example.com", Login("AWS", CANARY))
+
+    assert CANARY not in f"{caught.value!r}{caught.value.__cause__!r}{caught.value.__context__!r}"
+    assert CANARY not in repr(Login("AWS", CANARY))
+
+
+def test_logins_stay_in_a_private_folder_that_is_removed(engine: FakeEngine) -> None:
+    with Engine.private() as driver:
+        folder = Path(driver.environment["DOCKER_CONFIG"])
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        driver.login("registry.example.com", Login("AWS", CANARY))
+
+    assert mode == 0o700
+    assert engine.call("login")["env"]["DOCKER_CONFIG"] == str(folder)
+    assert Path(engine.call("login")["env"]["REGISTRY_AUTH_FILE"]).parent == folder
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("client", "buildx", "expected"),
+    [("20.10.24", False, "1"), ("28.2.2", True, "1"), ("28.2.2", False, "0"), ("4.3.1", False, "1")],
+)
+def test_buildkit_is_used_where_the_engine_brings_it(
+    engine: FakeEngine, client: str, buildx: bool, expected: str
+) -> None:
+    engine.behave(client=client, fail={} if buildx else {"buildx": "unknown command"})
+
+    with Engine.private() as driver:
+        assert driver.environment["DOCKER_BUILDKIT"] == expected
+
+
+def test_an_engine_that_does_not_answer_is_one_message(engine: FakeEngine) -> None:
+    engine.behave(fail={"version": "Cannot connect to the Docker daemon"})
+
+    with pytest.raises(UserError, match="Cannot connect to the Docker daemon"), Engine.private():
+        pass
+
+
+def test_a_missing_engine_is_one_message(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(UserError, match="`docker` cannot be run"), Engine.private():
+        pass
+
+
+def test_the_build_is_told_base_label_and_tag(engine: FakeEngine, tmp_path: Path) -> None:
+    with Engine.private() as driver:
+        driver.build(tmp_path, "r/x:dcv-latest", {"BASE_IMAGE": "b@sha256:1"}, {"l": "v"}, "base-image")
+
+    assert engine.call("build")["argv"] == [
+        *("build", "--tag", "r/x:dcv-latest", "--build-arg", "BASE_IMAGE=b@sha256:1", "--label", "l=v"),
+        str(tmp_path),
+    ]
+
+
+def test_the_fingerprint_depends_on_every_input_and_on_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "x.sh"
+    script.write_text("one")
+    image = LocalImage("a/b@sha256:1", "amd64")
+    first = fingerprint(tmp_path, image)
+
+    script.chmod(0o755)
+    os.utime(script, (0, 0))
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "x.pyc").write_bytes(b"1")
+    assert fingerprint(tmp_path, image) == first
+    assert fingerprint(tmp_path, LocalImage("mirror/b@sha256:1", "amd64")) == first
+
+    assert fingerprint(tmp_path, LocalImage("a/b@sha256:2", "amd64")) != first
+    assert fingerprint(tmp_path, LocalImage("a/b@sha256:1", "arm64")) != first
+    script.write_text("two")
+    changed = fingerprint(tmp_path, image)
+    script.rename(tmp_path / "bin" / "y.sh")
+    assert len({first, changed, fingerprint(tmp_path, image)}) == 3

@@ -1,0 +1,79 @@
+"""Parameters: every problem at once, by manifest name, before anything is touched."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dcv_image.settings import DEFAULT_BASE_IMAGE, Parameters
+from dcv_image.shared.settings import load
+
+MODULE = Path(__file__).resolve().parent.parent
+PREFIX = "SEEDFARMER_PARAMETER_"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=MODULE, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "command", [("-m", "dcv_image", "deploy"), ("-m", "dcv_image", "destroy"), ("app.py",)]
+)
+def test_every_problem_is_in_one_message(environment: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
+    environment.delenv("SEEDFARMER_DEPLOYMENT_NAME")
+    environment.delenv(f"{PREFIX}DCV_ECR_REPOSITORY_NAME")
+    environment.setenv(f"{PREFIX}DCV_SM_NAME", "arn:aws:secretsmanager:us-east-1:1:secret:x")
+    environment.setenv(f"{PREFIX}BASE_IMAGE", "--privileged")
+    environment.setenv(f"{PREFIX}CREATE_REPOSITORY", "perhaps")
+    environment.setenv(f"{PREFIX}RETENTION_TYPE", "KEEP")
+    environment.setenv(f"{PREFIX}REPLICATED_ECR_IMAGES_METADATA_S3_PATH", "only-a-bucket")
+
+    done = run(*command)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for name in (
+        "dcv-ecr-repository-name",
+        "dcv-sm-name",
+        "base-image",
+        "create-repository",
+        "retention-type",
+        "replicated-ecr-images-metadata-s3-path",
+    ):
+        assert f"manifest parameter `{name}`" in done.stderr
+    assert "SEEDFARMER_DEPLOYMENT_NAME" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "Upper", "dcv image", "/dcv", "dcv/", "dcv--image", "a" * 257, "dcv:tag"]
+)
+def test_a_name_that_ecr_refuses_is_refused(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.setenv(f"{PREFIX}DCV_ECR_REPOSITORY_NAME", name)
+
+    with pytest.raises(Exception, match="dcv-ecr-repository-name"):
+        load(Parameters)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        DEFAULT_BASE_IMAGE,
+        "ubuntu",
+        "ubuntu:22.04",
+        "localhost:5000/base",
+        f"registry.example.com:8443/team/a__b/c-d:1.0_x@sha256:{'0' * 64}",
+    ],
+)
+def test_image_references_are_taken(environment: pytest.MonkeyPatch, reference: str) -> None:
+    environment.setenv(f"{PREFIX}BASE_IMAGE", reference)
+
+    assert load(Parameters)[1].base_image == reference
+
+
+def test_defaults_are_the_documents(environment: pytest.MonkeyPatch) -> None:
+    parameters = load(Parameters)[1]
+
+    assert parameters.dcv_sm_name == "dcv-credentials"
+    assert parameters.create_repository is False
+    assert parameters.retention_type == "RETAIN"

@@ -1,0 +1,1 @@
+"""Replicates the container images and charts of a cluster into private registries."""

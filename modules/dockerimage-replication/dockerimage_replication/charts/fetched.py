@@ -1,0 +1,21 @@
+"""A chart as it was fetched."""
+
+from dataclasses import dataclass
+
+from ..oci.reference import Reference
+from .archive import Chart
+
+
+@dataclass(frozen=True)
+class FetchedChart:
+    """A chart and its exact bytes.
+
+    Attributes:
+        chart: what it says about itself.
+        archive: the packed chart.
+        source: where its OCI artifact is, None for one from an http(s) chart repository.
+    """
+
+    chart: Chart
+    archive: bytes
+    source: Reference | None = None

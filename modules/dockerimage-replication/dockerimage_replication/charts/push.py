@@ -1,0 +1,93 @@
+"""A chart pushed as the OCI artifact that Helm would make of it, but the same one every time.
+
+Helm writes the time of the push into the manifest, so that its digest changes with every push. Here
+it is left out: a chart that is there already is found by its digest, and nothing is pushed.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+
+from ..oci.copy import Copier
+from ..oci.digest import digest_of
+from ..oci.errors import NotFound
+from ..oci.manifests import HELM_CONFIG, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
+from ..oci.reference import Reference
+from ..oci.registry import Repository
+from ..oci.transport import Transport
+from .archive import Chart
+from .fetched import FetchedChart
+from .oci import CHART_LAYER
+
+_ANNOTATIONS = "org.opencontainers.image."  # OCI image-spec, Annotations
+
+
+async def replicate_chart(
+    transport: Transport, copier: Copier, fetched: FetchedChart, destination: Reference
+) -> str:
+    """Bring a chart to its destination and return its digest there.
+
+    One that came from a registry is copied with its manifest and provenance, its digest unchanged.
+
+    Raises:
+        RegistryError: a registry refused a request.
+    """
+    if fetched.source is not None:
+        return (await copier.copy_image(fetched.source, destination)).digest
+    return await _push(Repository(transport, destination), fetched, destination.identifier)
+
+
+async def _push(repository: Repository, fetched: FetchedChart, tag: str) -> str:
+    config = json.dumps(fetched.chart.metadata, sort_keys=True, default=str).encode()
+    manifest = chart_manifest(fetched.chart, config, fetched.archive)
+    if await _is_there(repository, tag, manifest.digest):
+        return manifest.digest
+    for blob, content in zip(manifest.blobs, (config, fetched.archive), strict=True):
+        if not await repository.blob_exists(blob.digest):
+            await repository.upload_blob(blob, _once(content))
+    await repository.put_manifest(manifest, tag)
+    return manifest.digest
+
+
+def chart_manifest(chart: Chart, config: bytes, archive: bytes) -> Manifest:
+    """The manifest of a chart; the same chart always has the same one."""
+    value = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": _descriptor(HELM_CONFIG, config),
+        "layers": [_descriptor(CHART_LAYER, archive)],
+        "annotations": _annotations(chart),
+    }
+    raw = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return parse_manifest(raw, content_type=OCI_MANIFEST, subject=f"chart {chart.name}")
+
+
+def _descriptor(media_type: str, content: bytes) -> dict[str, object]:
+    blob = Descriptor(media_type, digest_of(content), len(content))
+    return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
+
+
+def _annotations(chart: Chart) -> Mapping[str, str]:
+    """What Helm takes over from `Chart.yaml`: keys of the OCI specification, then the chart's own."""
+    metadata = chart.metadata
+    known = {"title": chart.name, "version": chart.version}
+    for name, key in (("description", "description"), ("url", "home")):
+        if metadata.get(key):
+            known[name] = str(metadata[key])
+    sources = metadata.get("sources")
+    if isinstance(sources, list) and sources:
+        known["source"] = str(sources[0])
+    own = metadata.get("annotations")
+    extra = {str(key): str(value) for key, value in own.items()} if isinstance(own, Mapping) else {}
+    # Title and version are the chart's identity: its own annotations cannot change them.
+    return {**extra, **{f"{_ANNOTATIONS}{name}": value for name, value in known.items()}}
+
+
+async def _is_there(repository: Repository, tag: str, digest: str) -> bool:
+    try:
+        return await repository.head_manifest(tag) == digest
+    except NotFound:
+        return False
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -1,0 +1,119 @@
+"""Credentials of a run: the account's own registry, and the secret of the private chart and image hosts."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from .oci.credentials import Credentials
+from .shared import ecr
+from .shared.errors import UserError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_LOGIN_LIFETIME = 11 * 3600  # seconds; ECR's logins last 12 hours (ECR user guide, Private registry)
+_PARAMETER = "helm-repo-secret-name"
+
+
+@dataclass(frozen=True)
+class HelmSecret:
+    """A secret with `username` and `password`, or with several such entries below one key each.
+
+    Attributes:
+        client: reads it.
+        name: name or ARN of the secret.
+        key: the entry to use; None when the secret itself is the entry.
+    """
+
+    client: "SecretsManagerClient"
+    name: str
+    key: str | None
+
+    def read(self) -> Credentials:
+        """Read the secret; messages name it and never quote it.
+
+        Raises:
+            UserError: it cannot be read, or has another shape.
+        """
+        try:
+            text = self.client.get_secret_value(SecretId=self.name).get("SecretString", "")
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "?")
+            raise self._problem(f"cannot be read: {code}") from None
+        entry = self._entry(text)
+        username, password = entry.get("username"), entry.get("password")
+        if not isinstance(username, str) or not isinstance(password, str):
+            where = f" in its entry `{self.key}`" if self.key else ""
+            raise self._problem(f"has no texts `username` and `password`{where}")
+        return Credentials(username, password)
+
+    def _entry(self, text: str) -> Mapping[str, object]:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            raise self._problem("is not JSON") from None
+        if self.key and isinstance(value, dict):
+            value = value.get(self.key)
+        if not isinstance(value, dict):
+            entry = f"has no entry `{self.key}`" if self.key else "is not a JSON object"
+            raise self._problem(entry)
+        return value
+
+    def _problem(self, what: str) -> UserError:
+        return UserError(f"the secret `{self.name}` (manifest parameter `{_PARAMETER}`) {what}")
+
+
+class RunCredentials:
+    """Gives each host its own credentials and no other host any, when the host asks.
+
+    Args:
+        ecr_client: gets logins for the account's registry.
+        ecr_host: the host that they belong to.
+        secret: the secret for private hosts, None without one.
+        secret_hosts: the hosts that it belongs to.
+    """
+
+    def __init__(
+        self,
+        ecr_client: "ECRClient",
+        ecr_host: str,
+        secret: HelmSecret | None,
+        secret_hosts: frozenset[str],
+    ) -> None:
+        self._ecr_client = ecr_client
+        self._ecr_host = ecr_host
+        self._secret = secret
+        self._secret_hosts = secret_hosts
+        self._kept: dict[str, tuple[Credentials, float]] = {}
+
+    async def credentials(self, host: str, *, refresh: bool) -> Credentials | None:
+        """The credentials of `host`, None when it has none; see `oci.credentials.CredentialStore`.
+
+        Raises:
+            UserError: the secret or the login cannot be had.
+        """
+        kept = self._kept.get(host)
+        if kept and not refresh and time.monotonic() - kept[1] < _LOGIN_LIFETIME:
+            return kept[0]
+        if host == self._ecr_host:
+            found = await asyncio.to_thread(self._login)
+        elif self._secret and host in self._secret_hosts:
+            found = await asyncio.to_thread(self._secret.read)
+        else:
+            return None
+        self._kept[host] = (found, time.monotonic())
+        return found
+
+    def _login(self) -> Credentials:
+        try:
+            login = ecr.login(self._ecr_client)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "?")
+            raise UserError(f"no login for the account's registry {self._ecr_host}: {code}") from None
+        return Credentials(login.username, login.password)

@@ -1,0 +1,85 @@
+"""The parameters of this module."""
+
+import re
+from pathlib import Path
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from .shared.settings import CommonParameters
+
+OWNER_MODULE = "dockerimage-replication"
+"""Name that the tags of repositories and bucket give as their owner: the module's folder."""
+
+_SHORTENED = re.compile(r"\d+\.\d")  # no EKS version has a minor number of one digit any more
+
+
+class Parameters(CommonParameters):
+    """What a manifest can say to `dockerimage-replication`."""
+
+    eks_version: str = Field(
+        description='Version of the EKS cluster, in quotes (`"1.33"`). It names the version file '
+        "`<eks-version>.yaml` among the data files.",
+    )
+    helm_repo_secret_name: str | None = Field(
+        default=None,
+        description="Secret in AWS Secrets Manager with `username` and `password` for chart repositories and "
+        "for the targets of `docker_mappings`. It is sent to those hosts only, when they ask for it.",
+    )
+    helm_repo_secret_key: str | None = Field(
+        default=None,
+        description="Entry of that secret that holds `username` and `password`, if the secret nests several.",
+    )
+    helm_distro_url: str | None = Field(
+        default=None,
+        description="Full URL of a Helm archive (`…/helm-v3.17.3-linux-amd64.tar.gz`). Used only when charts "
+        "are rendered, which this version does not do: charts are replicated without Helm.",
+    )
+    helm_distro_secret_name: str | None = Field(
+        default=None,
+        description="Secret with `username` and `password` for the host of `helm-distro-url`. Used only when "
+        "charts are rendered.",
+    )
+    helm_distro_secret_key: str | None = Field(
+        default=None,
+        description="Entry of that secret, if it nests several. Used only when charts are rendered.",
+    )
+    helm_distro_sha256: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of the Helm archive. Used only when charts are rendered.",
+    )
+    data_path: Path = Field(
+        default=Path("data/eks_dockerimage-replication/versions"),
+        description="Folder inside the module's bundle that holds the data files.",
+    )
+
+    @field_validator("eks_version")
+    @classmethod
+    def _looks_like_a_version(cls, value: str) -> str:
+        if re.fullmatch(r"\d+\.\d{2}", value):
+            return value
+        hint = ""
+        if _SHORTENED.fullmatch(value):
+            hint = (
+                f'; if the manifest says {value}0 without quotes, YAML made a number of it: write "{value}0"'
+            )
+        raise ValueError(f'is {value!r} and must look like "1.33"{hint}')
+
+    @field_validator("helm_repo_secret_key", "helm_distro_secret_key")
+    @classmethod
+    def _key_needs_a_secret(cls, value: str | None, info: ValidationInfo) -> str | None:
+        name = str(info.field_name).replace("_key", "_name")
+        if value is not None and info.data.get(name) is None:
+            raise ValueError(f"is set, but `{name.replace('_', '-')}` is not")
+        return value
+
+    @property
+    def without_effect(self) -> list[str]:
+        """Manifest names of parameters that are set, and that this version does nothing with."""
+        rendering = {
+            "helm-distro-url": self.helm_distro_url,
+            "helm-distro-secret-name": self.helm_distro_secret_name,
+            "helm-distro-secret-key": self.helm_distro_secret_key,
+            "helm-distro-sha256": self.helm_distro_sha256,
+        }
+        return [name for name, value in rendering.items() if value is not None]

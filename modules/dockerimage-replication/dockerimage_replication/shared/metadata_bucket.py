@@ -1,0 +1,124 @@
+"""The project's metadata bucket: inventories, and which deployment uses what.
+
+It belongs to the project and is shared by its deployments, so code ensures it and no stack owns it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .account import Account
+from .errors import UserError
+from .ownership import Owner
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_BUCKET_NAME = 63  # characters (Amazon S3 user guide, General purpose bucket naming rules)
+HASH_LENGTH = 8
+
+
+def bucket_name(project: str, account: Account) -> str:
+    """`{project}-dkr-img-rep-md-{region}-{account}`; a project too long for it is cut and hashed."""
+    suffix = f"-dkr-img-rep-md-{account.region}-{account.account_id}"
+    room = MAX_BUCKET_NAME - len(suffix)
+    if len(project) > room:
+        digest = hashlib.sha256(project.encode()).hexdigest()[:HASH_LENGTH]
+        project = f"{project[: room - HASH_LENGTH - 1]}-{digest}"
+    return f"{project}{suffix}".lower()
+
+
+def ensure_bucket(client: "S3Client", name: str, account: Account, owner: Owner) -> None:
+    """Make the bucket unless it is there, and (always) give it encryption, versioning and its policies.
+
+    Raises:
+        UserError: the name belongs to another account.
+    """
+    _create(client, name, account)
+    client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": owner.tags()})
+    client.put_public_access_block(
+        Bucket=name,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        },
+    )
+    client.put_bucket_encryption(
+        Bucket=name,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    client.put_bucket_policy(Bucket=name, Policy=_tls_only(name, account))
+
+
+def exists(client: "S3Client", name: str) -> bool:
+    """Whether the bucket is there."""
+    try:
+        client.head_bucket(Bucket=name)
+    except client.exceptions.ClientError as error:
+        if error.response.get("Error", {}).get("Code") in ("404", "NoSuchBucket"):
+            return False
+        raise
+    return True
+
+
+def is_owned(client: "S3Client", name: str, owner: Owner) -> bool:
+    """Whether the bucket carries the owner's tags."""
+    try:
+        return owner.owns(client.get_bucket_tagging(Bucket=name)["TagSet"])
+    except client.exceptions.ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "NoSuchTagSet":
+            return False
+        raise
+
+
+def object_keys(client: "S3Client", name: str) -> Iterator[str]:
+    """Keys of the bucket's current objects (old versions do not count)."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+        yield from (item["Key"] for item in page.get("Contents", []))
+
+
+def delete_bucket(client: "S3Client", name: str) -> None:
+    """Delete a bucket whose current objects are gone, with the old versions that it keeps."""
+    for version in _versions(client, name):
+        client.delete_object(Bucket=name, Key=version[0], VersionId=version[1])
+    client.delete_bucket(Bucket=name)
+
+
+def _create(client: "S3Client", name: str, account: Account) -> None:
+    try:
+        if account.region == "us-east-1":  # the one region that must not be named (S3 API, CreateBucket)
+            client.create_bucket(Bucket=name)
+        else:
+            client.create_bucket(
+                Bucket=name,
+                CreateBucketConfiguration={"LocationConstraint": account.region},  # type: ignore[typeddict-item]
+            )
+    except client.exceptions.BucketAlreadyOwnedByYou:
+        return
+    except client.exceptions.BucketAlreadyExists:
+        raise UserError(f"the bucket name `{name}` belongs to another AWS account") from None
+
+
+def _tls_only(name: str, account: Account) -> str:
+    arn = f"arn:{account.partition}:s3:::{name}"
+    statement = {
+        "Sid": "DenyPlainHttp",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _versions(client: "S3Client", name: str) -> Iterator[tuple[str, str]]:
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=name):
+        for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+            yield version["Key"], version["VersionId"]

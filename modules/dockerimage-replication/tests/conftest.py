@@ -1,0 +1,91 @@
+"""Fixtures of the module's tests."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+for folder in (Path(__file__).parent, Path(__file__).parents[1]):
+    sys.path.insert(0, str(folder))
+
+from dockerimage_replication.aws import Aws  # noqa: E402
+from moto import mock_aws  # noqa: E402
+from moto.iam.access_control import PermissionResult  # noqa: E402
+from moto.s3.models import FakeBucket  # noqa: E402
+from replication_support import ECR_HOST, MODULE, ChartServer, Client, World, docker_registry  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy, no parameters and no AWS account of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith(("AWS_", "SEEDFARMER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+
+@pytest.fixture
+def aws(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """An empty AWS account in memory."""
+    # moto ignores the conditions of a policy, so that "deny without TLS" would deny everything.
+    monkeypatch.setattr(
+        FakeBucket, "get_permission", lambda bucket, action, resource: PermissionResult.NEUTRAL
+    )
+    with mock_aws():
+        yield Aws.connect()
+
+
+@pytest.fixture
+def chart_server() -> Iterator[ChartServer]:
+    with ChartServer() as server:
+        yield server
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Client]:
+    """The registry that images come from."""
+    with docker_registry(tmp_path / "source") as address:
+        yield Client(address)
+
+
+@pytest.fixture
+def destination(tmp_path: Path) -> Iterator[Client]:
+    """The registry that stands in for ECR."""
+    with docker_registry(tmp_path / "destination") as address:
+        yield Client(address)
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path,
+    aws: Aws,
+    source: Client,
+    destination: Client,
+    chart_server: ChartServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    module = tmp_path / "module"
+    module.mkdir()
+    monkeypatch.chdir(module)
+    endpoints = {
+        ECR_HOST: f"http://{destination.address}",
+        "internet.local": f"http://{source.address}",
+        "charts.internet.local": f"http://{chart_server.address}",
+        "proxy.local": f"http://{source.address}",
+    }
+    for name, value in {
+        "SEEDFARMER_PROJECT_NAME": "idf",
+        "SEEDFARMER_DEPLOYMENT_NAME": "dev",
+        "SEEDFARMER_MODULE_NAME": MODULE,
+        "SEEDFARMER_PARAMETER_EKS_VERSION": "1.33",
+        "SEEDFARMER_PARAMETER_REGISTRY_ENDPOINTS": json.dumps(endpoints),
+    }.items():
+        monkeypatch.setenv(name, value)
+    world = World(module, aws, source, destination, chart_server)
+    world.publish()
+    return world

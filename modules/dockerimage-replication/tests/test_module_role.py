@@ -1,0 +1,118 @@
+"""The policy of the module's role: what a run calls, and nothing more."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import botocore.client
+import pytest
+import yaml
+from dockerimage_replication import cleanup
+from replication_support import SECRET, World
+
+TEMPLATE = Path(__file__).parents[1] / "modulestack.yaml"
+
+# Where the name of an action is not that of the operation (Service Authorization Reference).
+ACTIONS = {
+    "s3:DeleteObject": {"s3:DeleteObject", "s3:DeleteObjectVersion"},
+    "s3:HeadBucket": {"s3:ListBucket"},
+    "s3:ListObjectVersions": {"s3:ListBucketVersions"},
+    "s3:ListObjectsV2": {"s3:ListBucket"},
+    "s3:PutBucketEncryption": {"s3:PutEncryptionConfiguration"},
+    "s3:PutPublicAccessBlock": {"s3:PutBucketPublicAccessBlock"},
+    "ecr:CreateRepository": {"ecr:CreateRepository", "ecr:TagResource"},
+    "sts:GetCallerIdentity": set(),  # needs no permission
+}
+# What pull and push ask of ECR (Amazon ECR user guide, Required IAM permissions for pushing an image).
+REGISTRY = {
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short functions; `!Sub x` becomes x, other functions their arguments."""
+
+
+def _argument(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+_Loader.add_multi_constructor("!", _argument)
+
+
+@pytest.fixture
+def template() -> dict[str, Any]:
+    value: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)  # noqa: S506 - a safe loader
+    return value
+
+
+@pytest.fixture
+def statements(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    entries = template["Resources"]["Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    plain = [entry[1] if isinstance(entry, list) else entry for entry in entries]
+    return {entry["Sid"]: entry for entry in plain}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """`service:Operation` of every call."""
+    made: set[str] = set()
+    original = botocore.client.BaseClient._make_api_call
+
+    def record(client: Any, operation: str, parameters: Any) -> Any:  # noqa: ANN401 - botocore's own
+        made.add(f"{client.meta.service_model.endpoint_prefix.removeprefix('api.')}:{operation}")
+        return original(client, operation, parameters)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", record)
+    return made
+
+
+def test_the_policy_allows_what_deploy_and_destroy_call_and_nothing_else(
+    world: World,
+    calls: set[str],
+    statements: dict[str, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry = json.dumps({"username": "robot", "password": SECRET})
+    world.aws.secrets.create_secret(Name="helm", SecretString=entry)
+    world.charts.password = SECRET
+    monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_NAME", "helm")
+    monkeypatch.setenv("SEEDFARMER_PARAMETER_RETENTION_TYPE", "DESTROY")
+    calls.clear()
+
+    world.deploy()
+    world.deploy()
+    cleanup.destroy()
+
+    needed = REGISTRY.union(*(ACTIONS.get(call, {call}) for call in calls))
+    allowed = {
+        action
+        for statement in statements.values()
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+    assert allowed == needed
+
+
+def test_only_two_actions_are_not_limited_to_the_project(statements: dict[str, dict[str, Any]]) -> None:
+    unlimited = [statement for statement in statements.values() if statement["Resource"] == "*"]
+
+    assert [statement["Action"] for statement in unlimited] == [
+        ["ecr:DescribeRepositories", "ecr:GetAuthorizationToken"]
+    ]
+
+
+def test_seedfarmer_can_fill_every_parameter(template: dict[str, Any]) -> None:
+    """It knows project and role; the secret comes from the manifest, under the document's name for it."""
+    given = {"ProjectName", "RoleName", "HelmRepoSecretName"}
+
+    assert set(template["Parameters"]) == given
+    assert template["Parameters"]["HelmRepoSecretName"]["Default"] == ""

@@ -1,0 +1,63 @@
+"""A network bridge of this cloud's own, so that two docker daemons on one machine do not share one.
+
+With docker's default bridge, ending one daemon would take the network from the other's containers.
+"""
+
+import hashlib
+import ipaddress
+import shlex
+from pathlib import Path
+
+from . import commands
+from .errors import LocalCloudError
+
+# Private ranges (RFC 1918) that docker's own defaults leave alone.
+CANDIDATES = [f"10.213.{number}.0/24" for number in range(256)]
+
+
+def name_for(state: Path) -> str:
+    """Name of the bridge; an interface has at most 15 characters."""
+    return f"airgap{hashlib.sha256(str(state).encode()).hexdigest()[:8]}"
+
+
+def ensure_bridge(state: Path) -> str:
+    """Make the bridge unless it is there; return its name.
+
+    Raises:
+        LocalCloudError: every candidate network is in use here.
+    """
+    name = name_for(state)
+    if not (Path("/sys/class/net") / name).exists():
+        address = _free_address()
+        commands.run(["ip", "link", "add", name, "type", "bridge"])
+        commands.run(["ip", "address", "add", address, "dev", name])
+        commands.run(["ip", "link", "set", name, "up"])
+    return name
+
+
+def remove_bridge(state: Path) -> None:
+    """Remove the bridge and the packet filter's rules that name it or its network."""
+    name = name_for(state)
+    if not (Path("/sys/class/net") / name).exists():
+        return
+    addresses = commands.run(["ip", "-oneline", "-4", "address", "show", "dev", name]).split()
+    network = str(ipaddress.ip_interface(addresses[addresses.index("inet") + 1]).network)
+    for table in ("filter", "nat"):
+        for rule in commands.run(["iptables", "--table", table, "--list-rules"]).splitlines():
+            words = shlex.split(rule)
+            if words[0] == "-A" and (name in words or network in words):
+                commands.run(["iptables", "--table", table, "-D", *words[1:]])
+    commands.run(["ip", "link", "delete", name])
+
+
+def _free_address() -> str:
+    used = [
+        ipaddress.ip_network(word)
+        for line in commands.run(["ip", "-4", "route", "show"]).splitlines()
+        if "/" in (word := line.split()[0])
+    ]
+    for candidate in CANDIDATES:
+        network = ipaddress.ip_network(candidate)
+        if not any(network.overlaps(other) for other in used):
+            return f"{network[1]}/{network.prefixlen}"
+    raise LocalCloudError(f"no free network for containers: {CANDIDATES[0]} to {CANDIDATES[-1]} are in use")
