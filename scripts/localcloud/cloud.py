@@ -112,7 +112,7 @@ class Cloud:
         return manifests.load(self.project.staged, manifest)
 
     def _set_up(self) -> Tools:
-        packages.ensure_programs(["docker-registry", "mmdebstrap", "unshare"], self.progress)
+        packages.ensure_programs(["docker-registry", "mmdebstrap", "unshare", "setpriv"], self.progress)
         tools = ensure_tools(self.layout, self.progress)
         ensure_engine(self.layout, self.services, self.progress)
         self._start_box()

@@ -56,7 +56,8 @@ class SeedFarmer:
         log.parent.mkdir(parents=True, exist_ok=True)
         before = self._results()
         process = subprocess.Popen(
-            [str(self.tools.seedfarmer), *arguments],
+            # Should this process be killed, SeedFarmer and its builds end with it (setpriv(1)).
+            ["setpriv", "--pdeathsig", "KILL", str(self.tools.seedfarmer), *arguments],
             env=self._environment(),
             cwd=self.project.staged,
             stdin=subprocess.DEVNULL,
@@ -86,7 +87,8 @@ class SeedFarmer:
         shim.mkdir(exist_ok=True)
         (shim / "docker").write_text(
             "#!/bin/sh\n"
-            f'PYTHONPATH="{REPOSITORY / "scripts"}" exec "{sys.executable}" -m localcloud.agent "$@"\n',
+            f'export PYTHONPATH="{REPOSITORY / "scripts"}"\n'
+            f'exec setpriv --pdeathsig TERM "{sys.executable}" -m localcloud.agent "$@"\n',
             encoding="utf-8",
         )
         (shim / "docker").chmod(0o755)

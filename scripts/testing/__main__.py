@@ -8,7 +8,7 @@ from pathlib import Path
 
 from collection.modules import REPOSITORY
 from localcloud import packages
-from localcloud.engine import clean_up_docker, ensure_engine
+from localcloud.engine import clean_up_docker, client_folder, ensure_engine
 from localcloud.errors import LocalCloudError
 from localcloud.layout import Layout
 from localcloud.progress import Progress
@@ -16,6 +16,7 @@ from localcloud.services import Services
 
 from .checks import run_checks
 
+ENGINE_PROGRAMS = ("podman", "unshare", "setpriv")
 FAST_PROGRAMS = ("git", "shellcheck", "docker-registry", "mmdebstrap", "openssl")
 
 
@@ -31,11 +32,13 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace, pytest_arguments: list[str]) -> int:
     progress = Progress()
-    packages.ensure_programs([*FAST_PROGRAMS, "unshare"], progress)
+    packages.ensure_programs([*FAST_PROGRAMS, *(() if options.fast else ENGINE_PROGRAMS)], progress)
     python_bin = Path(sys.executable).parent
     # Where the tests keep the logs of what they ran; the folder is the same for every run.
     logs = REPOSITORY / ".local" / "test-logs"
     environment = {**os.environ, "AIRGAP_TEST_LOGS": str(logs)}
+    if options.long:
+        environment["AIRGAP_LONG"] = "1"
     failed = [] if options.no_checks else run_checks(python_bin, environment)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
@@ -47,14 +50,14 @@ def _run(options: argparse.Namespace, pytest_arguments: list[str]) -> int:
 
 
 def _with_engine(command: list[str], environment: dict[str, str], progress: Progress) -> int:
-    """Run the tests with one container engine for all of them, and end it when it was started for them."""
-    layout = Layout.from_environment(
-        {**os.environ, "LOCAL_STATE_DIR": str(REPOSITORY / ".local" / "test-engine")}
-    )
+    """Run the tests with one docker daemon for all of them, and end it when it was started for them."""
+    state = REPOSITORY / ".local" / "test-engine"
+    layout = Layout.from_environment({"LOCAL_ENGINE": "docker", **os.environ, "LOCAL_STATE_DIR": str(state)})
     services = Services(layout.run, layout.logs)
     engine = ensure_engine(layout, services, progress)
     try:
-        variables = {**environment, **engine.environment}
+        path = f"{client_folder(layout)}:{environment['PATH']}"
+        variables = {**environment, **engine.environment, "PATH": path}
         return subprocess.run(command, cwd=REPOSITORY, env=variables, check=False).returncode
     finally:
         services.stop_all()
@@ -64,7 +67,7 @@ def _with_engine(command: list[str], environment: dict[str, str], progress: Prog
 def _selection(options: argparse.Namespace) -> list[str]:
     if options.fast:
         return ["-m", "not engine"]
-    return ["--long"] if options.long else []
+    return []
 
 
 def _parser() -> argparse.ArgumentParser:

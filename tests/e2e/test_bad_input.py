@@ -152,7 +152,7 @@ def test_two_commands_at_once_do_not_meet(cloud: LocalCloud) -> None:
     """The second says who works on the cloud; it does not wait and does not interfere."""
     lock = cloud.state / "lock"
     lock.touch()
-    with subprocess.Popen(["flock", str(lock), "sleep", "60"]) as holder:
+    with subprocess.Popen(["flock", "--no-fork", str(lock), "sleep", "60"]) as holder:
         try:
             subprocess.run(["sh", "-c", f"while flock -n {lock} true; do :; done"], check=True, timeout=10)
             run = cloud.local("down")

@@ -127,6 +127,8 @@ class Cleaner:
         return self._usage.all() if self._bucket_exists else {}
 
     def _owned(self) -> set[str]:
+        if not self._bucket_exists:
+            return set()  # without the records nobody knows what is in use
         return set(ecr.owned_repositories(self._aws.ecr, self._owner, f"{self._owner.project}-"))
 
     def _unused(self, records: Iterable[set[str]]) -> tuple[str, ...]:

@@ -23,14 +23,15 @@ from .credentials import HelmSecret, RunCredentials
 from .datafiles import DataFiles, Workload
 from .module_outputs import inventory_key, inventory_outputs
 from .oci.copy import Copier
-from .oci.endpoints import Endpoints
+from .oci.endpoints import endpoint_of
 from .oci.errors import RegistryError
-from .oci.reference import Reference
+from .oci.reference import InvalidReference, Reference
 from .oci.transport import Transport
 from .progress import Progress, readable_size
 from .resolve import FetchResult, Image, Resolution, ResolvedChart, Target, resolve
 from .settings import OWNER_MODULE, Parameters
 from .shared import ecr
+from .shared.endpoints import Endpoints
 from .shared.errors import UserError
 from .shared.metadata_bucket import bucket_name, ensure_bucket
 from .shared.outputs import write_outputs
@@ -59,7 +60,7 @@ class _Run:
         self._seedfarmer = seedfarmer
         self._data = data
         self._aws = aws
-        self._endpoints = Endpoints(parameters.endpoints.overrides)
+        self._endpoints = parameters.endpoints
         self._owner = Owner(seedfarmer.project_name, OWNER_MODULE)
         self._bucket = bucket_name(seedfarmer.project_name, aws.account)
         self._usage = UsageRecords(aws.s3, self._bucket)
@@ -128,14 +129,14 @@ def _credentials(parameters: Parameters, data: DataFiles, endpoints: Endpoints, 
     if parameters.helm_repo_secret_name:
         secret = HelmSecret(aws.secrets, parameters.helm_repo_secret_name, parameters.helm_repo_secret_key)
     hosts = {_repository_host(workload.repository, endpoints) for workload in data.workloads}
-    hosts |= {endpoints.resolve(host).credential_host for host in data.mappings.target_hosts}
-    ecr_host = endpoints.resolve(aws.account.ecr_host).credential_host
+    hosts |= {endpoint_of(endpoints, host).credential_host for host in data.mappings.target_hosts}
+    ecr_host = endpoint_of(endpoints, aws.account.ecr_host).credential_host
     return RunCredentials(aws.ecr, ecr_host, secret, frozenset(hosts))
 
 
 def _repository_host(repository: str, endpoints: Endpoints) -> str:
     if repository.startswith(oci_charts.SCHEME):
-        return endpoints.resolve(urlsplit(repository).netloc).credential_host
+        return endpoint_of(endpoints, urlsplit(repository).netloc).credential_host
     return reached(URL(repository), endpoints)[1].credential_host
 
 
@@ -152,7 +153,7 @@ async def _fetch(
         return _checked(fetched, workload)
     except ChartError as error:
         return error
-    except (RegistryError, UserError) as error:
+    except (RegistryError, InvalidReference, UserError) as error:
         return ChartError(str(error))
 
 
@@ -197,7 +198,7 @@ class _Copies:
     async def _attempt(self, subject: str, copy: Coroutine[None, None, None]) -> _Failure | None:
         try:
             await copy
-        except (RegistryError, UserError, ClientError, BotoCoreError) as error:
+        except (RegistryError, ChartError, UserError, ClientError, BotoCoreError) as error:
             self._progress.say(f"FAILED {subject}: {error}")
             return _Failure(subject, str(error))
         return None

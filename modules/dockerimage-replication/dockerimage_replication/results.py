@@ -1,6 +1,7 @@
 """The two files that a run leaves: the inventory (`replication_result.json`) and `updated_images.json`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from .charts.oci import SCHEME
@@ -32,7 +33,7 @@ def updated_images(resolution: Resolution) -> list[dict[str, str]]:
     return [{"src": source, "target": target} for source, target in pairs]
 
 
-def compact(inventory: dict[str, object]) -> bytes:
+def compact(inventory: Mapping[str, object]) -> bytes:
     """The inventory as it is uploaded.
 
     Raises:
@@ -47,7 +48,7 @@ def compact(inventory: dict[str, object]) -> bytes:
     return content
 
 
-def write(inventory: dict[str, object], images: list[dict[str, str]]) -> None:
+def write(inventory: Mapping[str, object], images: list[dict[str, str]]) -> None:
     """Write both files next to the module, for people to read."""
     RESULT_FILE.write_text(json.dumps(inventory, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     IMAGES_FILE.write_text(json.dumps(images, indent=2) + "\n", encoding="utf-8")

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from yarl import URL
 
+from .mappings import DEFAULT
 from .oci.reference import Reference
 
 LITERAL = "(literal)"
@@ -37,11 +38,33 @@ def _mapping_target(value: str) -> str:
     return value
 
 
+def _mapping_keys(mappings: Mapping[str, str]) -> Mapping[str, str]:
+    for key in mappings:
+        if key != DEFAULT and not _is_registry(key):
+            raise ValueError(f"{key!r} is neither `{DEFAULT}` nor a registry's host as references have it")
+    return mappings
+
+
+def _is_registry(host: str) -> bool:
+    try:
+        return Reference.parse(f"{host}/x:1").registry == host
+    except ValueError:
+        return False
+
+
 def _chart_repository(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https", "oci") or not parts.hostname:
+    scheme, _, address = value.partition("://")
+    try:
+        if scheme == "oci":
+            Reference.parse(f"{address.rstrip('/')}/x:1")
+            return value
+        url = URL(value)
+        usable = scheme in ("http", "https") and url.host and url.port
+    except ValueError:
+        usable = False
+    if not usable:
         raise ValueError(f"must be the URL of a chart repository (https://… or oci://…), not {value!r}")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if url.user or url.password or url.query_string or url.fragment:
         raise ValueError("must not hold credentials, a query or a fragment")
     return value
 
@@ -62,6 +85,7 @@ Text = Annotated[str, Field(min_length=1)]
 ValuePath = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 ImageReference = Annotated[str, AfterValidator(_reference)]
 MappingTarget = Annotated[str, AfterValidator(_mapping_target)]
+Mappings = Annotated[Mapping[str, MappingTarget], AfterValidator(_mapping_keys)]
 ChartRepository = Annotated[str, AfterValidator(_chart_repository)]
 ChartValues = Annotated[Mapping[str, Any], AfterValidator(_without_lists)]
 
@@ -156,4 +180,4 @@ class VersionFile(Entry):
     ami: Ami | None = None
     charts: Mapping[str, VersionedChartEntry] = Field(default_factory=dict)
     additional_images: Mapping[str, ImageReference] = Field(default_factory=dict)
-    docker_mappings: Mapping[str, MappingTarget] = Field(default_factory=dict)
+    docker_mappings: Mappings = Field(default_factory=dict)

@@ -164,6 +164,14 @@ def test_aliases_do_not_grow() -> None:
     assert text_at(chart.values, "l2.a.b.x") == "1"
 
 
+def test_aliases_in_the_metadata_are_refused() -> None:
+    """They would be expanded when the metadata becomes the config of the OCI artifact."""
+    text = b"name: app\nversion: 1.0.0\nannotations: {a: &a {b: c}, d: *a}\n"
+
+    with pytest.raises(ChartError, match=r"Chart\.yaml is not valid YAML: the alias"):
+        read_chart(packed({"app/Chart.yaml": text}))
+
+
 def test_a_chart_without_name_or_version_is_refused() -> None:
     text = yaml.safe_dump({"name": "app"}).encode()
 

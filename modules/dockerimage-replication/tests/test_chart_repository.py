@@ -7,9 +7,9 @@ import pytest_asyncio
 from dockerimage_replication.charts.archive import ChartError
 from dockerimage_replication.charts.repository import ChartRepositories, reached
 from dockerimage_replication.oci.credentials import Credentials, StaticCredentials
-from dockerimage_replication.oci.endpoints import Endpoints
 from dockerimage_replication.oci.errors import RegistryError
 from dockerimage_replication.oci.transport import Transport
+from dockerimage_replication.shared.endpoints import Endpoints
 from replication_support import ChartServer, basic, chart_archive
 from yarl import URL
 

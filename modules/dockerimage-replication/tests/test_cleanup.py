@@ -146,6 +146,14 @@ def test_destroy_after_a_deploy_that_broke_half_way_succeeds(
     assert project.repositories() == set()
 
 
+def test_without_the_records_of_use_nothing_is_deleted(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    ecr.ensure_repository(aws.ecr, "idf-app", Owner("idf", OWNER))
+
+    destroy(monkeypatch, "DESTROY")
+
+    assert ecr.repository_names(aws.ecr) == {"idf-app"}
+
+
 def test_a_project_whose_name_begins_the_same_is_untouched(
     project: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,10 @@ def test_reading_twice_gives_the_same() -> None:
         ("charts: {app: {repository: 'https://u:p@example.com'}}", "must not hold credentials"),
         ("additional_images: {bad: 'quay.io/UPPER:1'}", "additional_images.bad: 'quay.io/UPPER:1' is not"),
         ("docker_mappings: {quay.io: 'https://proxy.example'}", "docker_mappings.quay.io"),
+        ("docker_mappings: {quayio: proxy.example}", "'quayio' is neither `default` nor a registry's host"),
+        ("docker_mappings: {index.docker.io: proxy.example}", "'index.docker.io' is neither"),
+        ("charts: {app: {repository: 'https://example.com:99999/x'}}", "must be the URL of a chart"),
+        ("charts: {app: {repository: 'oci://UPPER CASE/x'}}", "must be the URL of a chart"),
         ("- a\n- b", "must be a mapping"),
         ("", "must be a mapping"),
         ("charts:\n  app:\n   - :\n  x", "is not valid YAML: line 3, column 6"),
@@ -141,7 +145,7 @@ def test_the_kinds_of_repository_do_not_show_in_the_place_of_a_flaw() -> None:
 
 
 def test_all_flaws_of_a_file_are_reported_at_once() -> None:
-    message = problem("charts: {app: {a: 1, b: 2}}\ndocker_mappings: {x: ''}")
+    message = problem("charts: {app: {a: 1, b: 2}}\ndocker_mappings: {quay.io: ''}")
 
     assert message.count("\n  - ") == 3
 

@@ -38,6 +38,17 @@ def test_making_it_twice_is_fine(aws: Aws) -> None:
     assert not is_owned(aws.s3, BUCKET, Owner("idf-other", "dockerimage-replication"))
 
 
+def test_tags_of_others_stay(aws: Aws) -> None:
+    aws.s3.create_bucket(Bucket=BUCKET)
+    aws.s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "team", "Value": "a"}]})
+
+    ensure_bucket(aws.s3, BUCKET, aws.account, OWNER)
+
+    tags = aws.s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"]
+    assert {"Key": "team", "Value": "a"} in tags
+    assert OWNER.owns(tags)
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-2", "us-gov-west-1"])
 def test_a_long_project_is_cut_and_stays_unique(region: str) -> None:
     account = Account(ACCOUNT, region, "aws", "amazonaws.com")

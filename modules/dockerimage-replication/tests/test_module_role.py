@@ -66,7 +66,7 @@ def statements(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def calls(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """`service:Operation` of every call."""
     made: set[str] = set()
-    original = botocore.client.BaseClient._make_api_call
+    original = vars(botocore.client.BaseClient)["_make_api_call"]
 
     def record(client: Any, operation: str, parameters: Any) -> Any:  # noqa: ANN401 - botocore's own
         made.add(f"{client.meta.service_model.endpoint_prefix.removeprefix('api.')}:{operation}")

@@ -19,7 +19,7 @@ def located(path: str, location: str = "values", **more: str) -> dict[str, str]:
     return {"location": location, "path": path, **more}
 
 
-def workload(images: Mapping[str, Any], name: str = "app", **more: object) -> dict[str, Any]:
+def workload(images: Mapping[str, Any], name: str = "app", **more: Any) -> dict[str, Any]:  # noqa: ANN401
     return {
         "name": name,
         "repository": "https://example.com/charts",
@@ -38,7 +38,7 @@ class Case:
         self.charts: dict[str, FetchResult] = {}
         self._folder = folder
 
-    def add(self, key: str, images: Mapping[str, Any], chart: FetchResult, **more: object) -> None:
+    def add(self, key: str, images: Mapping[str, Any], chart: FetchResult, **more: Any) -> None:  # noqa: ANN401
         self.default["charts"][key] = workload(images, **more)
         self.charts[key] = chart
 

@@ -5,16 +5,15 @@ from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from hypothesis import given
-from hypothesis import strategies as st
-from replication_support import BUCKET
-
 from dockerimage_replication.aws import Aws
-from dockerimage_replication.oci.endpoints import Endpoints as OciEndpoints
+from dockerimage_replication.oci.endpoints import endpoint_of
 from dockerimage_replication.shared import edge
 from dockerimage_replication.shared.endpoints import Endpoints
 from dockerimage_replication.shared.errors import ParameterError, UserError
 from dockerimage_replication.shared.inventory import load_inventory
+from hypothesis import given
+from hypothesis import strategies as st
+from replication_support import BUCKET
 
 ENDPOINTS = Endpoints({"quay.io": "https://mirror.example/quay", "ecr.example": "http://127.0.0.1:4566"})
 
@@ -67,11 +66,11 @@ def test_other_overrides_are_refused(text: str) -> None:
 )
 def test_what_a_parameter_accepts_the_registry_client_accepts(url: str) -> None:
     try:
-        overrides = Endpoints.from_json(json.dumps({"quay.io": url})).overrides
+        endpoints = Endpoints.from_json(json.dumps({"quay.io": url}))
     except ValueError:
         return
 
-    OciEndpoints(overrides).resolve("quay.io")
+    endpoint_of(endpoints, "quay.io")
 
 
 @pytest.mark.parametrize("written", ["busybox:1", "library/busybox:1", "docker.io/library/busybox:1"])

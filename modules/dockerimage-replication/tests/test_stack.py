@@ -80,7 +80,7 @@ def test_the_app_hands_on_the_outputs_of_the_run(tmp_path: Path) -> None:
     outputs = {"S3Bucket": BUCKET}
     (tmp_path / "module-outputs.json").write_text(json.dumps(outputs))
 
-    run_app(tmp_path, [str(MODULE / "app.py")])
+    run_app(tmp_path, [str(MODULE / "app.py")]).check_returncode()
 
     template = json.loads((tmp_path / "out/idf-dev-replication-images.template.json").read_text())
     assert json.loads(template["Outputs"]["metadata"]["Value"]) == outputs
@@ -92,10 +92,18 @@ def test_the_app_does_not_load_the_replication(tmp_path: Path) -> None:
     imports = "\n".join(line for line in lines if line.startswith(("import", "from")))
     look = "import sys; print(*sorted({'boto3', 'aiohttp', 'yaml'} & set(sys.modules)))"
 
-    assert run_app(tmp_path, ["-c", f"{imports}\n{look}"]).strip() == ""
+    assert run_app(tmp_path, ["-c", f"{imports}\n{look}"]).stdout.strip() == ""
 
 
-def run_app(folder: Path, arguments: list[str]) -> str:
+def test_the_app_refuses_wrong_parameters_without_a_traceback(tmp_path: Path) -> None:
+    done = run_app(tmp_path, [str(MODULE / "app.py")], SEEDFARMER_PARAMETER_EKS_VERSION="1.3")
+
+    assert done.returncode == 2
+    assert "manifest parameter `eks-version`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def run_app(folder: Path, arguments: list[str], **changed: str) -> "subprocess.CompletedProcess[str]":
     """Run Python as the deployspec does for the app."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -107,8 +115,7 @@ def run_app(folder: Path, arguments: list[str]) -> str:
         "CDK_DEFAULT_ACCOUNT": ACCOUNT,
         "CDK_DEFAULT_REGION": "us-east-1",
         "CDK_OUTDIR": str(folder / "out"),
+        **changed,
     }
     command = [sys.executable, *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=True
-    ).stdout
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -153,7 +153,17 @@ class Build:
 
 def _unshare() -> list[str]:
     """Own mounts, and own processes: whatever a build leaves running ends with it (unshare(1))."""
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
     return command if os.geteuid() == 0 else [*command, "--user", "--map-root-user"]
 
 

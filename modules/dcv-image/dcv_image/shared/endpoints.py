@@ -70,8 +70,12 @@ def is_loopback(host: str) -> bool:
 def _checked(host: object, url: object) -> str:
     if not isinstance(host, str) or not isinstance(url, str):
         raise ValueError(f"must map hosts to URLs, but has {host!r}: {url!r}")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        complete = False
+    if not complete or parts.query or parts.fragment:
         raise ValueError(f"the URL of {host!r} must be http(s)://host[:port][/path], not {url!r}")
     if parts.username or parts.password:
         raise ValueError(f"the URL of {host!r} must not hold credentials")

@@ -14,6 +14,7 @@ from .ownership import Owner
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import TagTypeDef
 
 MAX_BUCKET_NAME = 63  # characters (Amazon S3 user guide, General purpose bucket naming rules)
 HASH_LENGTH = 8
@@ -36,7 +37,7 @@ def ensure_bucket(client: "S3Client", name: str, account: Account, owner: Owner)
         UserError: the name belongs to another account.
     """
     _create(client, name, account)
-    client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": owner.tags()})
+    _tag(client, name, owner)
     client.put_public_access_block(
         Bucket=name,
         PublicAccessBlockConfiguration={
@@ -69,12 +70,7 @@ def exists(client: "S3Client", name: str) -> bool:
 
 def is_owned(client: "S3Client", name: str, owner: Owner) -> bool:
     """Whether the bucket carries the owner's tags."""
-    try:
-        return owner.owns(client.get_bucket_tagging(Bucket=name)["TagSet"])
-    except client.exceptions.ClientError as error:
-        if error.response.get("Error", {}).get("Code") == "NoSuchTagSet":
-            return False
-        raise
+    return owner.owns(_tags(client, name))
 
 
 def object_keys(client: "S3Client", name: str) -> Iterator[str]:
@@ -103,6 +99,22 @@ def _create(client: "S3Client", name: str, account: Account) -> None:
         return
     except client.exceptions.BucketAlreadyExists:
         raise UserError(f"the bucket name `{name}` belongs to another AWS account") from None
+
+
+def _tags(client: "S3Client", name: str) -> "list[TagTypeDef]":
+    try:
+        return client.get_bucket_tagging(Bucket=name)["TagSet"]
+    except client.exceptions.ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "NoSuchTagSet":
+            return []
+        raise
+
+
+def _tag(client: "S3Client", name: str, owner: Owner) -> None:
+    """Add the owner's tags to those that others gave the bucket."""
+    own = {tag["Key"] for tag in owner.tags()}
+    others = [tag for tag in _tags(client, name) if tag["Key"] not in own]
+    client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [*others, *owner.tags()]})
 
 
 def _tls_only(name: str, account: Account) -> str:

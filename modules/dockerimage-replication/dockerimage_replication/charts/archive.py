@@ -175,8 +175,9 @@ def _keys(metadata: Values, name: str) -> list[str]:
 
 
 def _mapping(files: Mapping[PurePosixPath, bytes], name: str) -> dict[str, object]:
+    # The metadata is written out again, as the config of the OCI artifact.
     try:
-        content = load_values(files.get(PurePosixPath(name), b""))
+        content = load_values(files.get(PurePosixPath(name), b""), aliases=name != _METADATA)
     except UntrustedYamlError as error:
         raise ChartError(f"its {name} is not valid YAML: {error}") from None
     if content is None:

@@ -14,7 +14,7 @@ from ..oci.manifests import HELM_CONFIG, OCI_MANIFEST, Descriptor, Manifest, par
 from ..oci.reference import Reference
 from ..oci.registry import Repository
 from ..oci.transport import Transport
-from .archive import Chart
+from .archive import Chart, ChartError
 from .fetched import FetchedChart
 from .oci import CHART_LAYER
 
@@ -29,6 +29,7 @@ async def replicate_chart(
     One that came from a registry is copied with its manifest and provenance, its digest unchanged.
 
     Raises:
+        ChartError: its metadata cannot be written as JSON.
         RegistryError: a registry refused a request.
     """
     if fetched.source is not None:
@@ -37,7 +38,7 @@ async def replicate_chart(
 
 
 async def _push(repository: Repository, fetched: FetchedChart, tag: str) -> str:
-    config = json.dumps(fetched.chart.metadata, sort_keys=True, default=str).encode()
+    config = _config(fetched.chart)
     manifest = chart_manifest(fetched.chart, config, fetched.archive)
     if await _is_there(repository, tag, manifest.digest):
         return manifest.digest
@@ -46,6 +47,13 @@ async def _push(repository: Repository, fetched: FetchedChart, tag: str) -> str:
             await repository.upload_blob(blob, _once(content))
     await repository.put_manifest(manifest, tag)
     return manifest.digest
+
+
+def _config(chart: Chart) -> bytes:
+    try:
+        return json.dumps(chart.metadata, sort_keys=True, default=str).encode()
+    except (TypeError, ValueError):  # a key that is a date, say
+        raise ChartError("its Chart.yaml holds something that JSON cannot") from None
 
 
 def chart_manifest(chart: Chart, config: bytes, archive: bytes) -> Manifest:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from yarl import URL
 
-from ..oci.endpoints import Endpoint, Endpoints
+from ..oci.endpoints import Endpoint, endpoint_of
 from ..oci.transport import Request, Transport
+from ..shared.endpoints import Endpoints
 from .archive import MAX_ARCHIVE, ChartError, read_chart
 from .fetched import FetchedChart
 from .untrusted_yaml import UntrustedYamlError, load_texts
@@ -66,7 +67,7 @@ def reached(url: URL, endpoints: Endpoints) -> tuple[URL, Endpoint]:
     """Where a URL is really reached: the base of an overridden host is replaced, its path kept."""
     host = url.raw_authority
     if host in endpoints.overrides:
-        endpoint = endpoints.resolve(host)
+        endpoint = endpoint_of(endpoints, host)
         path = f"/{endpoint.prefix}{url.raw_path.removeprefix('/')}"
         return endpoint.origin.join(URL(path, encoded=True)).with_query(url.raw_query_string), endpoint
     return url, Endpoint(url.origin(), "", host)

@@ -20,14 +20,20 @@ class UntrustedYamlError(Exception):
     """A text is not YAML, or nests too deep."""
 
 
-def load_values(raw: bytes) -> object:
+def load_values(raw: bytes, *, aliases: bool) -> object:
     """Plain values, as Helm reads them; None for an empty document.
 
+    Args:
+        raw: the text.
+        aliases: whether parts may stand for others; whoever writes such a tree out again expands
+            them, and a small text becomes an endless one.
+
     Raises:
-        UntrustedYamlError: the text is not YAML, or nests too deep.
+        UntrustedYamlError: the text is not YAML, nests too deep, or has aliases that it may not have.
     """
-    for _ in _events(raw):
-        pass
+    for event in _events(raw):
+        if isinstance(event, yaml.AliasEvent) and not aliases:
+            raise UntrustedYamlError(f"the alias *{event.anchor} cannot stand here")
     try:
         return yaml.load(raw, _VALUES)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError) as error:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
+from ..shared.endpoints import is_loopback
 from .challenges import Challenge
 from .credentials import Credentials, CredentialStore
-from .endpoints import Endpoint, is_loopback
+from .endpoints import Endpoint
 from .errors import Unauthorized
 
 _TOKEN_LIFETIME = 60.0  # seconds, when the service does not say (the specification's default)
@@ -165,7 +166,7 @@ def _token_url(challenge: Challenge, endpoint: Endpoint, scopes: Scopes, *, with
     if not usable:
         raise Unauthorized(f"{endpoint.credential_host}: names no usable token service")
     same_host = realm.host == endpoint.origin.host and realm.scheme == endpoint.origin.scheme
-    if with_credentials and not (realm.scheme == "https" or is_loopback(realm) or same_host):
+    if with_credentials and not (realm.scheme == "https" or is_loopback(realm.authority) or same_host):
         raise Unauthorized(
             f"{endpoint.credential_host}: its token service {realm.host} has no https, so the "
             "credentials are not sent there"

@@ -8,12 +8,12 @@ from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
 
-from .endpoints import is_loopback
+from ..shared.endpoints import is_loopback
 
 
 def proxy_for(url: URL) -> URL | None:
     """The proxy for `url`, None for a direct connection; loopback is always reached directly."""
     proxy = getproxies().get(url.scheme)
-    if not proxy or is_loopback(url) or proxy_bypass(f"{url.host}:{url.port}"):
+    if not proxy or is_loopback(url.authority) or proxy_bypass(f"{url.host}:{url.port}"):
         return None
     return URL(proxy if "://" in proxy else f"http://{proxy}")

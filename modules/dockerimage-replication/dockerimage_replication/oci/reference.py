@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from ..shared.endpoints import DOCKER_HUB
 from .digest import is_digest
 
-DOCKER_HUB = "docker.io"
 DEFAULT_TAG = "latest"
 
 _HUB_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io"})

@@ -13,10 +13,11 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from ..shared.endpoints import Endpoints
 from .authenticator import Authenticator, Authorization, Scopes
 from .challenges import parse_challenges
 from .credentials import CredentialStore, StaticCredentials
-from .endpoints import Endpoint, Endpoints
+from .endpoints import Endpoint, endpoint_of
 from .errors import RegistryError, Unavailable, error_from_answer
 from .proxy import proxy_for
 from .retry import RetryPolicy, parse_retry_after
@@ -131,7 +132,7 @@ class Transport:
 
     def endpoint(self, registry: str) -> Endpoint:
         """Where `registry` is reached."""
-        return self._endpoints.resolve(registry)
+        return endpoint_of(self._endpoints, registry)
 
     async def request(self, request: Request) -> Answer:
         """Send a request and read the answer; unless its body is a stream, it is tried again.

@@ -9,12 +9,12 @@ import pytest
 from aiohttp import encode_basic_auth, web
 from dockerimage_replication.oci.challenges import Challenge, parse_challenges
 from dockerimage_replication.oci.credentials import Credentials, StaticCredentials
-from dockerimage_replication.oci.endpoints import Endpoints
 from dockerimage_replication.oci.errors import Denied, RegistryError, Unauthorized, Unavailable
 from dockerimage_replication.oci.manifests import Descriptor
 from dockerimage_replication.oci.reference import Reference
 from dockerimage_replication.oci.registry import Repository
 from dockerimage_replication.oci.transport import Transport
+from dockerimage_replication.shared.endpoints import Endpoints
 
 from .support import CANARY, IMPATIENT, USERNAME, Handler, Server, digest, image_manifest, serving
 

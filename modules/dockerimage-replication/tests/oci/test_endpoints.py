@@ -1,7 +1,8 @@
 """Endpoints: where a registry is reached."""
 
 import pytest
-from dockerimage_replication.oci.endpoints import Endpoints
+from dockerimage_replication.oci.endpoints import endpoint_of
+from dockerimage_replication.shared.endpoints import Endpoints
 from yarl import URL
 
 
@@ -23,11 +24,11 @@ def test_a_registry_is_reached_by_https_unless_it_is_on_loopback(registry: str, 
 
 def test_an_override_names_another_address_a_prefix_and_its_own_credentials() -> None:
     endpoints = Endpoints.from_json('{"docker.io": "http://mirror.test:5001/hub/"}')
-    endpoint = endpoints.resolve("docker.io")
+    endpoint = endpoint_of(endpoints, "docker.io")
     assert endpoint.origin == URL("http://mirror.test:5001")
     assert endpoint.prefix == "hub/"
     assert endpoint.credential_host == "mirror.test:5001"
-    assert endpoints.resolve("quay.io").credential_host == "quay.io"
+    assert endpoint_of(endpoints, "quay.io").credential_host == "quay.io"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 from aiohttp import web
 from dockerimage_replication.oci.digest import digest_of
-from dockerimage_replication.oci.endpoints import Endpoints
 from dockerimage_replication.oci.errors import (
     DigestMismatch,
     InvalidManifest,
@@ -18,6 +17,7 @@ from dockerimage_replication.oci.manifests import OCI_MANIFEST, SIZE_LIMIT, Desc
 from dockerimage_replication.oci.reference import Reference
 from dockerimage_replication.oci.registry import Repository
 from dockerimage_replication.oci.transport import CHUNK, Transport
+from dockerimage_replication.shared.endpoints import Endpoints
 
 from .support import IMPATIENT, Client, Handler, Server, digest, image_manifest, proxy, serving
 

@@ -13,7 +13,6 @@ from aiohttp import encode_basic_auth, web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from dockerimage_replication.oci.endpoints import Endpoints
 from dockerimage_replication.oci.errors import NotFound, RegistryError, TooManyRequests, Unavailable
 from dockerimage_replication.oci.manifests import Descriptor
 from dockerimage_replication.oci.proxy import proxy_for
@@ -21,6 +20,7 @@ from dockerimage_replication.oci.reference import Reference
 from dockerimage_replication.oci.registry import Repository, Upload
 from dockerimage_replication.oci.retry import RetryPolicy, parse_retry_after
 from dockerimage_replication.oci.transport import Transport
+from dockerimage_replication.shared.endpoints import Endpoints
 from yarl import URL
 
 from .support import IMPATIENT, Handler, Server, digest, image_manifest, serving

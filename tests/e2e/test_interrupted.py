@@ -1,0 +1,103 @@
+"""An apply that is interrupted or killed anywhere: nothing goes on behind it, and the next one converges."""
+
+import os
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from support.local import LocalCloud, copy_repository
+
+pytestmark = pytest.mark.engine
+
+SECONDS_TO_END = 5.0
+
+# A line of progress at which the run is ended, and how.
+MOMENTS = [
+    ("replication-images: build: python -m dockerimage_replication deploy", signal.SIGKILL),
+    ("desktops-dcv: build: python -m dcv_image deploy", signal.SIGINT),
+]
+MORE_MOMENTS = [
+    (moment, number)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    for moment in (
+        "deploying local",
+        "replication-images: install",
+        "replication-images: build: cdk deploy",
+        "replication-images: build: seedfarmer metadata",
+        "replication-images: build succeeded",
+        "desktops-dcv: build: python -m dcv_image deploy",
+        "desktops-dcv: build: cdk deploy",
+    )
+]
+
+
+def test_an_apply_that_is_ended_anywhere_is_continued_by_the_next(cloud: LocalCloud, tmp_path: Path) -> None:
+    project = copy_repository(tmp_path / "project")
+    moments = MOMENTS + (MORE_MOMENTS if os.environ.get("AIRGAP_LONG") else [])
+    for moment, number in moments:
+        end_at(cloud, project, moment, number)
+        assert still_running(cloud) == [], f"{number.name} at {moment}: a build went on"
+    cloud.must("apply", project=project)
+    assert "nothing to do" in cloud.must("apply", project=project).stderr
+    cloud.must("destroy", project=project)
+    assert {name for name in cloud.inventory().repositories if name.startswith("airgap-")} == set()
+
+
+def end_at(cloud: LocalCloud, project: Path, moment: str, number: signal.Signals) -> None:
+    """Start an apply, and signal the command itself, as `kill` would, when it says the moment has come."""
+    process = subprocess.Popen(
+        [str(cloud.checkout / "scripts" / "local"), "apply"],
+        env={**cloud.environment, "LOCAL_PROJECT_DIR": str(project)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if moment in line:
+            process.send_signal(number)
+            break
+    else:
+        pytest.fail(f"the apply never said {moment!r}:\n{''.join(said)}")
+    rest = process.stderr.read()
+    process.wait(timeout=60)
+    assert "Traceback" not in rest
+    assert process.returncode == (-number if number == signal.SIGKILL else 130)
+
+
+def still_running(cloud: LocalCloud) -> list[str]:
+    """Processes of SeedFarmer or a build of this cloud that have not ended within the time they get."""
+    deadline = time.monotonic() + SECONDS_TO_END
+    return [command for pid, command in builds(cloud) if not ends(pid, deadline - time.monotonic())]
+
+
+def ends(pid: int, seconds: float) -> bool:
+    """Wait for the end of a process that is not our child."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], max(seconds, 0))[0])
+    finally:
+        os.close(descriptor)
+
+
+def builds(cloud: LocalCloud) -> list[tuple[int, str]]:
+    """Processes of SeedFarmer and of builds of this cloud, with their command lines."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(cloud.state) in command and any(
+            word in command for word in ("seedfarmer", "build.sh", "agent")
+        ):
+            found.append((int(path.parent.name), command))
+    return found
