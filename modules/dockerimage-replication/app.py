@@ -18,11 +18,7 @@ def main() -> int:
     """Synthesize the stack of the deployment that the environment names."""
     seedfarmer, _ = load(Parameters)
     app = cdk.App()
-    # The CDK CLI knows account and region; the name of the bucket is made of both.
-    where = cdk.Environment(
-        account=os.environ["CDK_DEFAULT_ACCOUNT"], region=os.environ["CDK_DEFAULT_REGION"]
-    )
-    stack = ReplicationStack(app, seedfarmer, where)
+    stack = ReplicationStack(app, seedfarmer, _environment())
     cdk.CfnOutput(stack, "metadata", value=json.dumps(read_outputs()))
     cdk.Aspects.of(app).add(AwsSolutionsChecks())
     app.synth()

@@ -9,7 +9,7 @@ from . import base
 from .build import REPOSITORY_PARAMETER, TAG, publish
 from .engine import Engine
 from .module_outputs import IMAGE_DIGEST_URI, IMAGE_URI
-from .owner import image_owner, metadata_bucket_owner
+from .owner import image_owner
 from .registry import PublishedImage, Registry
 from .settings import Parameters
 from .shared.account import Account
@@ -66,7 +66,7 @@ class _Deployment:
         """The private copy of the base is used too: the next build needs it."""
         project = self.seedfarmer.project_name
         bucket = bucket_name(project, self.account)
-        ensure_bucket(self.s3, bucket, self.account, metadata_bucket_owner(project))
+        ensure_bucket(self.s3, bucket, self.account, project)
         used = {self.parameters.dcv_ecr_repository_name}
         base_repository = base.repository_in(self.account.ecr_host, base_reference)
         if base_repository:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from .owner import image_owner, metadata_bucket_owner
+from .owner import image_owner
 from .settings import Parameters
 from .shared.account import Account
 from .shared.ecr import delete_repository, owned_repositories
@@ -50,8 +50,7 @@ def _delete_unused_repositories(client: "ECRClient", project: str, used: set[str
 
 def _delete_bucket_if_unused(client: "S3Client", bucket: str, project: str) -> None:
     empty = next(object_keys(client, bucket), None) is None
-    if empty and is_owned(client, bucket, metadata_bucket_owner(project)):
-        delete_bucket(client, bucket)
+    if empty and is_owned(client, bucket, project) and delete_bucket(client, bucket):
         print(f"deleted: bucket {bucket}")
     else:
         print(f"kept: bucket {bucket}, it holds records or inventories of others or was not made by us")

@@ -6,8 +6,3 @@ from .shared.ownership import Owner
 def image_owner(project: str) -> Owner:
     """Owner of a repository that `create-repository` made."""
     return Owner(project, "dcv-image")
-
-
-def metadata_bucket_owner(project: str) -> Owner:
-    """Owner of the project's metadata bucket: the same for every module, for they share it."""
-    return Owner(project, "dockerimage-replication")

@@ -13,6 +13,7 @@ from dcv_fakes import BASE_DIGEST, FakeEngine, FakeRegistry
 from dcv_image import base, cli, deploy, destroy
 from dcv_image.build import INPUTS_LABEL
 from dcv_image.settings import DEFAULT_BASE_IMAGE
+from dcv_image.shared.metadata_bucket import bucket_owner
 from dcv_image.shared.outputs import read_outputs
 from dcv_image.shared.ownership import Owner, Tag
 from dcv_image.shared.usage import UsageRecords
@@ -255,7 +256,7 @@ class TestDestroy:
 
         assert repositories() == {"idf-dcv-of-the-user", "idf-other-dcv", "idf-replicated"}
 
-    @pytest.mark.parametrize("tags", [Owner("idf-other", "dockerimage-replication").tags(), None])
+    @pytest.mark.parametrize("tags", [bucket_owner("idf-other").tags(), None])
     def test_a_bucket_that_we_did_not_make_is_kept(
         self, environment: pytest.MonkeyPatch, tags: list[Tag] | None
     ) -> None:
@@ -281,7 +282,7 @@ class TestDestroy:
     def test_the_bucket_keeps_the_owner_that_all_modules_give_it(self) -> None:
         tags = boto3.client("s3").get_bucket_tagging(Bucket=BUCKET)["TagSet"]
 
-        assert Owner("idf", "dockerimage-replication").owns(tags)
+        assert bucket_owner("idf").owns(tags)
 
 
 def test_destroy_without_a_deploy_succeeds(aws: None, environment: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ class Cleaner:
             objects=tuple(objects),
             delete_bucket=not left
             and self._bucket_exists
-            and is_owned(self._aws.s3, self._bucket, self._owner),
+            and is_owned(self._aws.s3, self._bucket, self._owner.project),
         )
 
     def plan_repositories(self, deployment: str | None) -> Plan:

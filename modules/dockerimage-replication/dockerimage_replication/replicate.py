@@ -93,7 +93,7 @@ class _Run:
 
     def _prepare(self, repositories: set[str]) -> None:
         """Bucket and usage record come first: what is in use is on record before it exists."""
-        ensure_bucket(self._aws.s3, self._bucket, self._aws.account, self._owner)
+        ensure_bucket(self._aws.s3, self._bucket, self._aws.account, self._owner.project)
         self._record(repositories | self._usage.recorded(*self._deployment))
 
     def _publish(self, upload: bytes, repositories: set[str]) -> None:

@@ -31,7 +31,7 @@ class Deployed:
 
     def deploy(self, deployment: str, *repositories: str) -> None:
         owner = Owner(self.project, OWNER)
-        ensure_bucket(self.aws.s3, self.bucket, self.aws.account, owner)
+        ensure_bucket(self.aws.s3, self.bucket, self.aws.account, self.project)
         self.usage.record(deployment, MODULE, set(repositories))
         for name in repositories:
             ecr.ensure_repository(self.aws.ecr, name, owner)
@@ -136,7 +136,7 @@ def test_destroy_of_what_was_never_deployed_succeeds(
 def test_destroy_after_a_deploy_that_broke_half_way_succeeds(
     project: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ensure_bucket(project.aws.s3, BUCKET, project.aws.account, Owner("idf", OWNER))
+    ensure_bucket(project.aws.s3, BUCKET, project.aws.account, "idf")
     project.usage.record("dev", MODULE, {"idf-made", "idf-never-made"})
     ecr.ensure_repository(project.aws.ecr, "idf-made", Owner("idf", OWNER))
 

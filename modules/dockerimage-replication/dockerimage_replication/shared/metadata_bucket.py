@@ -5,8 +5,11 @@ It belongs to the project and is shared by its deployments, so code ensures it a
 
 import hashlib
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
 
 from .account import Account
 from .errors import UserError
@@ -14,10 +17,25 @@ from .ownership import Owner
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import TagTypeDef
+    from mypy_boto3_s3.type_defs import (
+        PublicAccessBlockConfigurationTypeDef,
+        ServerSideEncryptionConfigurationTypeDef,
+        TagTypeDef,
+    )
 
 MAX_BUCKET_NAME = 63  # characters (Amazon S3 user guide, General purpose bucket naming rules)
 HASH_LENGTH = 8
+COLLECTION = "airgap-modules"
+CONFLICT_PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds
+PRIVATE: "PublicAccessBlockConfigurationTypeDef" = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+ENCRYPTED: "ServerSideEncryptionConfigurationTypeDef" = {
+    "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+}
 
 
 def bucket_name(project: str, account: Account) -> str:
@@ -30,31 +48,27 @@ def bucket_name(project: str, account: Account) -> str:
     return f"{project}{suffix}".lower()
 
 
-def ensure_bucket(client: "S3Client", name: str, account: Account, owner: Owner) -> None:
+def bucket_owner(project: str) -> Owner:
+    """Owner of the bucket: the collection as a whole, for its modules share it."""
+    return Owner(project, COLLECTION)
+
+
+def ensure_bucket(client: "S3Client", name: str, account: Account, project: str) -> None:
     """Make the bucket unless it is there, and (always) give it encryption, versioning and its policies.
 
     Raises:
         UserError: the name belongs to another account.
     """
-    _create(client, name, account)
-    _tag(client, name, owner)
-    client.put_public_access_block(
-        Bucket=name,
-        PublicAccessBlockConfiguration={
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        },
-    )
-    client.put_bucket_encryption(
-        Bucket=name,
-        ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
-        },
-    )
-    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    client.put_bucket_policy(Bucket=name, Policy=_tls_only(name, account))
+    steps: list[Callable[[], object]] = [
+        lambda: _create(client, name, account),
+        lambda: _tag(client, name, bucket_owner(project)),
+        lambda: client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=PRIVATE),
+        lambda: client.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=ENCRYPTED),
+        lambda: client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"}),
+        lambda: client.put_bucket_policy(Bucket=name, Policy=_tls_only(name, account)),
+    ]
+    for step in steps:
+        _unless_another_changes_it(client, step)
 
 
 def exists(client: "S3Client", name: str) -> bool:
@@ -62,15 +76,15 @@ def exists(client: "S3Client", name: str) -> bool:
     try:
         client.head_bucket(Bucket=name)
     except client.exceptions.ClientError as error:
-        if error.response.get("Error", {}).get("Code") in ("404", "NoSuchBucket"):
+        if _code(error) in ("404", "NoSuchBucket"):
             return False
         raise
     return True
 
 
-def is_owned(client: "S3Client", name: str, owner: Owner) -> bool:
-    """Whether the bucket carries the owner's tags."""
-    return owner.owns(_tags(client, name))
+def is_owned(client: "S3Client", name: str, project: str) -> bool:
+    """Whether the bucket carries the tags of the project."""
+    return bucket_owner(project).owns(_tags(client, name))
 
 
 def object_keys(client: "S3Client", name: str) -> Iterator[str]:
@@ -79,11 +93,24 @@ def object_keys(client: "S3Client", name: str) -> Iterator[str]:
         yield from (item["Key"] for item in page.get("Contents", []))
 
 
-def delete_bucket(client: "S3Client", name: str) -> None:
-    """Delete a bucket whose current objects are gone, with the old versions that it keeps."""
-    for version in _versions(client, name):
-        client.delete_object(Bucket=name, Key=version[0], VersionId=version[1])
-    client.delete_bucket(Bucket=name)
+def delete_bucket(client: "S3Client", name: str) -> bool:
+    """Delete a bucket whose current objects are gone, with the old versions that it keeps.
+
+    Returns:
+        False when another deployment has written an object meanwhile: it and the bucket stay.
+    """
+    versions = list(_versions(client, name))
+    if any(is_current for _key, _version, is_current in versions):
+        return False
+    for key, version, _is_current in versions:
+        client.delete_object(Bucket=name, Key=key, VersionId=version)
+    try:
+        client.delete_bucket(Bucket=name)
+    except client.exceptions.ClientError as error:
+        if _code(error) == "BucketNotEmpty":
+            return False
+        raise
+    return True
 
 
 def _create(client: "S3Client", name: str, account: Account) -> None:
@@ -105,7 +132,7 @@ def _tags(client: "S3Client", name: str) -> "list[TagTypeDef]":
     try:
         return client.get_bucket_tagging(Bucket=name)["TagSet"]
     except client.exceptions.ClientError as error:
-        if error.response.get("Error", {}).get("Code") == "NoSuchTagSet":
+        if _code(error) == "NoSuchTagSet":
             return []
         raise
 
@@ -130,7 +157,28 @@ def _tls_only(name: str, account: Account) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _versions(client: "S3Client", name: str) -> Iterator[tuple[str, str]]:
+def _versions(client: "S3Client", name: str) -> Iterator[tuple[str, str, bool]]:
+    """Key, version and whether it is an object's current content, of everything that the bucket keeps."""
     for page in client.get_paginator("list_object_versions").paginate(Bucket=name):
-        for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-            yield version["Key"], version["VersionId"]
+        for version in page.get("Versions", []):
+            yield version["Key"], version["VersionId"], version["IsLatest"]
+        for marker in page.get("DeleteMarkers", []):
+            yield marker["Key"], marker["VersionId"], False
+
+
+def _unless_another_changes_it(client: "S3Client", step: Callable[[], object]) -> None:
+    """Run a step again while S3 refuses it because another deployment changes the bucket right now."""
+    for seconds in CONFLICT_PAUSES:
+        try:
+            step()
+        except client.exceptions.ClientError as error:
+            if _code(error) != "OperationAborted":
+                raise
+            time.sleep(seconds)
+        else:
+            return
+    step()
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")
