@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from .tools import Tools, tool_environment, uv
 
 # SeedFarmer's own log lines: `[2026-01-02 03:04:05,678 | INFO | MainThread ] text`.
 LOG_LINE = re.compile(r"^\[\d{4}-\d\d-\d\d [^|]+\| [A-Z]+ \|[^\]]*\]")
+# What SeedFarmer says before it sleeps (seedfarmer/commands/_stack_commands.py).
+SLEEP_LINE = "Delaying deployment to allow"
 ERRORS_SHOWN = 6
 INTERRUPT_SECONDS = 10.0
 
@@ -133,11 +136,15 @@ class SeedFarmer:
     def _follow(self, process: "subprocess.Popen[str]", log: Path) -> list[str]:
         assert process.stdout is not None  # noqa: S101  a pipe was asked for
         lines: list[str] = []
+        sleeping_since: float | None = None
         with log.open("w", encoding="utf-8") as output:
             for line in process.stdout:
                 output.write(line)
                 output.flush()
                 lines.append(line.rstrip("\n"))
+                if sleeping_since is not None:
+                    self.progress.took("seedfarmer: its fixed sleep", time.monotonic() - sleeping_since)
+                sleeping_since = time.monotonic() if SLEEP_LINE in line else None
                 if line.startswith(PREFIX):
                     self.progress.say(line.removeprefix(PREFIX).rstrip())
                 elif self.verbose:

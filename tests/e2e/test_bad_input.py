@@ -72,6 +72,10 @@ def test_every_mistake_is_named_once_and_the_next_run_does_not_trip(cloud: Local
         path.write_text(good)
         assert_one_message(mistake, run, case.named)
         uploaded = [name for name in cloud.inventory().buckets if name.startswith("airgap-dkr")]
+        stored = [name for name in cloud.inventory().parameters if name.startswith("/airgap/local/")]
+        assert not any(name.endswith("/images/metadata") for name in stored), (
+            f"{mistake}: metadata was stored"
+        )
         assert objects(cloud, uploaded, "metadata.json") == [], f"{mistake}: a result was uploaded"
     cloud.must("apply", project=project)
     cloud.must("destroy", project=project)

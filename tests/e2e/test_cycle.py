@@ -1,5 +1,6 @@
 """From nothing to deployed modules and back, as the README tells it: the whole cycle with the real tools."""
 
+import ipaddress
 import json
 import os
 import subprocess
@@ -71,7 +72,14 @@ def test_apply_ends_with_a_table_of_every_modules_outputs(applied: Run) -> None:
     for name in ("DCVImageUri", "DCVImageDigestUri", "DCVRuntimePolicyArn"):
         assert name in applied.stdout
     assert "where the time went" in applied.stdout
+    assert "seedfarmer: its fixed sleep" in applied.stdout
     assert built(applied) == MODULES
+
+
+def test_nothing_listens_outside_loopback(cloud: LocalCloud, applied: Run) -> None:
+    addresses = listening_addresses(cloud)
+    assert len(addresses) >= 3  # the emulator, the source registry, the chart repositories
+    assert all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def test_outputs_are_those_of_the_contract(cloud: LocalCloud, applied: Run) -> None:
@@ -172,8 +180,37 @@ def test_down_ends_every_process_and_mount(cloud: LocalCloud, applied: Run) -> N
     assert "nothing was running" in cloud.must("down").stderr
 
 
+def listening_addresses(cloud: LocalCloud) -> list[str]:
+    """Addresses on which processes of the cloud listen (proc(5): state 0A, addresses in hexadecimal)."""
+    inodes = {
+        str(link.readlink())
+        for pid in process_ids(cloud)
+        for link in Path(f"/proc/{pid}/fd").iterdir()
+        if link.is_symlink()
+    }
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                words = bytes.fromhex(fields[1].partition(":")[0])
+                groups = [words[start : start + 4][::-1] for start in range(0, len(words), 4)]
+                found.append(str(ipaddress.ip_address(b"".join(groups))))
+    return found
+
+
+def process_ids(cloud: LocalCloud) -> list[int]:
+    """Processes whose command line names the cloud's state folder."""
+    return [int(pid) for pid, _command in running(cloud)]
+
+
 def processes_of(cloud: LocalCloud) -> list[str]:
     """Command lines of running processes that name the cloud's state folder."""
+    return [command for _pid, command in running(cloud)]
+
+
+def running(cloud: LocalCloud) -> list[tuple[str, str]]:
+    """Processes, by id and command line, that name the cloud's state folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -181,5 +218,5 @@ def processes_of(cloud: LocalCloud) -> list[str]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         if str(cloud.state) in command and path.parent.name != str(os.getpid()):
-            found.append(command)
+            found.append((path.parent.name, command))
     return found

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import tempfile
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from .shared.ecr import Login
 from .shared.errors import UserError
 
 PROGRAM = "docker"
-TAIL_LINES = 15
+TAIL_LINES = 8
 # From this major version on, docker's client leaves BuildKit to the buildx plugin.
 BUILDX_CLIENT = 23
 
@@ -108,7 +107,6 @@ class Engine:
             raise UserError(f"the container engine `{PROGRAM}` cannot be run: {error.strerror}") from None
 
     def _stream(self, arguments: Sequence[str], parameter: str) -> None:
-        tail: deque[str] = deque(maxlen=TAIL_LINES)
         with subprocess.Popen(
             [PROGRAM, *arguments],
             stdin=subprocess.DEVNULL,
@@ -120,9 +118,11 @@ class Engine:
         ) as process:
             for line in process.stdout or ():
                 print(line, end="", flush=True)
-                tail.append(line.rstrip())
         if process.returncode != 0:
-            _fail(arguments, process.returncode, list(tail), parameter)
+            raise UserError(
+                f"{_about(parameter)}`{PROGRAM} {arguments[0]}` failed with status {process.returncode}; "
+                "its output stands above"
+            )
 
 
 def _repository(reference: str) -> str:
@@ -133,7 +133,10 @@ def _repository(reference: str) -> str:
 
 
 def _fail(arguments: Sequence[str], status: int, output: Sequence[str], parameter: str | None) -> NoReturn:
-    about = f"manifest parameter `{parameter}`: " if parameter else ""
     command = " ".join([PROGRAM, *arguments])
     tail = "\n".join(f"  {line}" for line in output[-TAIL_LINES:] if line.strip())
-    raise UserError(f"{about}`{command}` failed with status {status}:\n{tail}")
+    raise UserError(f"{_about(parameter)}`{command}` failed with status {status}:\n{tail}")
+
+
+def _about(parameter: str | None) -> str:
+    return f"manifest parameter `{parameter}`: " if parameter else ""
