@@ -27,7 +27,9 @@ environment:
 def main(arguments: list[str]) -> int:
     """Run one command; return its exit status (0 done, 1 failed, 2 wrong usage, 130 interrupted)."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell starts what runs in the background with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         return _run(options)
     except LocalCloudError as error:

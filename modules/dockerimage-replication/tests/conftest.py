@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 for folder in (Path(__file__).parent, Path(__file__).parents[1]):
@@ -16,6 +17,11 @@ from moto import mock_aws  # noqa: E402
 from moto.iam.access_control import PermissionResult  # noqa: E402
 from moto.s3.models import FakeBucket  # noqa: E402
 from replication_support import ECR_HOST, MODULE, ChartServer, Client, World, docker_registry  # noqa: E402
+
+# `./scripts/test --long` runs property tests with many more examples.
+hypothesis.settings.register_profile("long", max_examples=2000, deadline=None)
+hypothesis.settings.register_profile("short", max_examples=100, deadline=None)
+hypothesis.settings.load_profile("long" if os.environ.get("AIRGAP_LONG") else "short")
 
 
 @pytest.fixture(autouse=True)
