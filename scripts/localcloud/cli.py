@@ -4,6 +4,8 @@ import argparse
 import signal
 import sys
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from . import outputs
 from .cloud import Cloud
 from .errors import LocalCloudError
@@ -26,7 +28,10 @@ environment:
 
 def main(arguments: list[str]) -> int:
     """Run one command; return its exit status (0 done, 1 failed, 2 wrong usage, 130 interrupted)."""
-    options = _parser().parse_args(arguments)
+    # Everything behind `docker` is the engine's, options included.
+    engine_arguments = arguments[1:] if arguments[:1] == ["docker"] else []
+    options = _parser().parse_args(arguments[:1] if engine_arguments else arguments)
+    options.arguments = engine_arguments
     # SIGINT too: a shell starts what runs in the background with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -35,6 +40,9 @@ def main(arguments: list[str]) -> int:
     except LocalCloudError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except (OSError, BotoCoreError, ClientError) as error:
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted; run the same command again, it continues from what is there", file=sys.stderr)
         return INTERRUPTED
@@ -120,8 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_manifest(destroy)
     _add_verbose(destroy)
     commands.add_parser("down", help="end every process and remove every mount that the local cloud made")
-    docker = commands.add_parser("docker", help="the container engine of the local cloud: docker pull, run …")
-    docker.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of docker")
+    commands.add_parser("docker", help="the container engine of the local cloud: docker pull, run …")
     return parser
 
 

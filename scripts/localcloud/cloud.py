@@ -9,7 +9,7 @@ from pathlib import Path
 from . import emulator, manifests, outputs, packages
 from .datafiles import DataFiles
 from .engine import SERVICE as ENGINE_SERVICE
-from .engine import clean_up_docker, ensure_engine, find_engine, mounts_below
+from .engine import clean_up_engine, ensure_engine, find_engine, mounts_below
 from .errors import LocalCloudError
 from .internet import box
 from .layout import Layout
@@ -45,10 +45,12 @@ class Cloud:
         seedfarmer = self._seedfarmer(tools, verbose)
         self._data_files.taint_changed(seedfarmer, deployment)
         with self.progress.step(f"deploying {deployment.name}: seedfarmer apply {manifest} --local"):
-            builds = seedfarmer.run(["apply", manifest, "--local"], "seedfarmer-apply")
-        if not builds:
+            outcome = seedfarmer.run(["apply", manifest, "--local"], "seedfarmer-apply")
+            # Also when a later module failed: what was built was built with these data files.
+            self._data_files.remember(deployment, [build.build_id for build in outcome.succeeded])
+            outcome.require_success()
+        if not outcome.builds:
             self.progress.say(f"nothing to do: all {len(deployment.modules)} modules are up to date")
-        self._data_files.remember(deployment)
         return self.outputs(manifest)
 
     def outputs(self, manifest: str) -> outputs.Outputs:
@@ -66,11 +68,13 @@ class Cloud:
 
     def destroy(self, manifest: str, verbose: bool) -> None:
         """Destroy the manifest's deployment; one that is not deployed is fine."""
-        self._require_emulator()
+        if not self.services.find(emulator.SERVICE):
+            self.progress.say("the local cloud does not run, so nothing is deployed in it")
+            return
         deployment = manifests.load(self._manifest_folder(), manifest)
         seedfarmer = self._seedfarmer(self._set_up(), verbose)
         with self.progress.step(f"destroying {deployment.name}"):
-            seedfarmer.run(["destroy", deployment.name, "--local"], "seedfarmer-destroy")
+            seedfarmer.run(["destroy", deployment.name, "--local"], "seedfarmer-destroy").require_success()
         self._data_files.forget(deployment)
 
     def status(self) -> list[tuple[str, str]]:
@@ -83,8 +87,7 @@ class Cloud:
 
     def down(self) -> list[str]:
         """End every process and remove every mount that this cloud made; return what was stopped."""
-        stopped = self.services.stop_all()
-        clean_up_docker(self.layout)
+        stopped = self.services.stop_all() + clean_up_engine(self.layout)
         left = mounts_below(self.layout.state)
         if left:
             raise LocalCloudError(f"these mounts could not be removed: {', '.join(left)}")
@@ -102,7 +105,9 @@ class Cloud:
 
     @property
     def _data_files(self) -> DataFiles:
-        return DataFiles(self.layout.state / f"data-files-{self.project.name}.json", self.project.staged)
+        name = self.project.name
+        record = self.layout.state / f"data-files-{name}.json"
+        return DataFiles(record, self.project.staged, self.layout.builds / name)
 
     def _stage(self, manifest: str, module_roles: bool) -> Deployment:
         """Copy the project, and read the manifest before anything else is touched."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from . import commands
@@ -43,6 +44,25 @@ def aws_environment(layout: Layout) -> dict[str, str]:
     }
 
 
+def clean_environment(layout: Layout) -> dict[str, str]:
+    """The user's environment without what would lead AWS clients elsewhere, and with loopback unproxied."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AWS_") or name == "AWS_CA_BUNDLE"
+    }
+    return {**kept, **without_proxy(), **aws_environment(layout)}
+
+
+def without_proxy() -> dict[str, str]:
+    """The user's exceptions from proxies, with loopback among them."""
+    loopback = "127.0.0.1,localhost"
+    return {
+        name: f"{os.environ[name]},{loopback}" if os.environ.get(name) else loopback
+        for name in ("no_proxy", "NO_PROXY")
+    }
+
+
 def cdk_environment(layout: Layout) -> dict[str, str]:
     """Variables that keep the CDK quiet and its files in the state folder."""
     return {
@@ -55,19 +75,26 @@ def cdk_environment(layout: Layout) -> dict[str, str]:
 
 def client(layout: Layout, service: str) -> Any:  # noqa: ANN401
     """A boto3 client of the emulator; `Any`, because the type depends on the service's name."""
-    return boto3.client(
+    # Not boto3's default session: it would read AWS_PROFILE of the user.
+    core = botocore.session.Session(profile=None, session_vars={"profile": (None, None, None, None)})
+    return boto3.Session(botocore_session=core).client(
         service,  # type: ignore[call-overload]
         endpoint_url=layout.emulator_url,
         aws_access_key_id=layout.account,
         aws_secret_access_key="local",  # noqa: S106  the emulator checks none
         region_name=REGION,
-        config=Config(retries={"max_attempts": 2}, connect_timeout=5),
+        config=Config(retries={"max_attempts": 2}, connect_timeout=5, proxies={}),
     )
 
 
 def _start(layout: Layout, tools: Tools, services: Services, progress: Progress) -> None:
     if services.find(SERVICE):
         return
+    if services.has_ended(SERVICE):
+        log = services.logs / f"{SERVICE}.log"
+        progress.say(
+            f"the AWS emulator has ended (log: {log}); what was deployed in it is gone and deployed again"
+        )
     folder = layout.state / "emulator"
     folder.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -104,7 +131,7 @@ def _is_bootstrapped(layout: Layout) -> bool:
 
 def _bootstrap(layout: Layout, tools: Tools) -> None:
     path = f"{tools.node_bin}:{os.environ['PATH']}"
-    environment = {**os.environ, **aws_environment(layout), **cdk_environment(layout), "PATH": path}
+    environment = {**clean_environment(layout), **cdk_environment(layout), "PATH": path}
     work = layout.state / "bootstrap"
     work.mkdir(parents=True, exist_ok=True)
     commands.run(

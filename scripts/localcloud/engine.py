@@ -10,6 +10,7 @@ from . import commands, packages
 from .bridge import ensure_bridge, remove_bridge
 from .errors import LocalCloudError
 from .layout import Layout
+from .leftovers import end_leftovers
 from .progress import Progress
 from .services import Services
 
@@ -140,11 +141,21 @@ def _start_docker(layout: Layout, services: Services, progress: Progress) -> Eng
     return engine
 
 
-def clean_up_docker(layout: Layout) -> None:
-    """After the daemon ended: remove its bridge, and unmount what it left."""
+def clean_up_engine(layout: Layout) -> list[str]:
+    """After the services ended: end containers that outlived them, remove the bridge, unmount the rest.
+
+    Returns:
+        names of the processes that had to be ended.
+    """
+    if (layout.engine_folder / "podman" / "storage").is_dir() and shutil.which("podman"):
+        environment = {**os.environ, **podman_configuration(layout)}
+        remove = ["podman", "rm", "--all", "--force", "--time", "2"]
+        subprocess.run(remove, env=environment, capture_output=True, check=False)
+    ended = end_leftovers(layout.engine_folder)
     remove_bridge(layout.state)
     for mount in reversed(mounts_below(layout.state)):
         commands.run(["umount", "--lazy", mount])
+    return ended
 
 
 def mounts_below(folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Where the local cloud keeps things, and the settings that the environment may change."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,15 +42,15 @@ class Layout:
         Raises:
             UsageError: a variable has a value that cannot be used.
         """
-        state = Path(environment.get("LOCAL_STATE_DIR", str(REPOSITORY / ".local"))).resolve()
+        state = Path(environment.get("LOCAL_STATE_DIR") or REPOSITORY / ".local").resolve()
         cache = environment.get("AIRGAP_CACHE_DIR") or str(Path.home() / ".cache" / "airgap-modules")
         layout = cls(
-            project_folder=Path(environment.get("LOCAL_PROJECT_DIR", str(REPOSITORY))).resolve(),
+            project_folder=Path(environment.get("LOCAL_PROJECT_DIR") or REPOSITORY).resolve(),
             state=state,
             cache=Path(cache).resolve(),
-            port_base=_port_base(environment.get("LOCAL_PORT_BASE", str(DEFAULT_PORT_BASE))),
-            account=environment.get("LOCAL_ACCOUNT_ID", DEFAULT_ACCOUNT),
-            engine=environment.get("LOCAL_ENGINE", "auto"),
+            port_base=_port_base(environment.get("LOCAL_PORT_BASE") or str(DEFAULT_PORT_BASE)),
+            account=environment.get("LOCAL_ACCOUNT_ID") or DEFAULT_ACCOUNT,
+            engine=environment.get("LOCAL_ENGINE") or "auto",
         )
         layout._check()
         return layout
@@ -59,6 +60,12 @@ class Layout:
             raise UsageError(f"LOCAL_ACCOUNT_ID must be 12 digits, not {self.account!r}")
         if self.engine not in ("auto", "docker", "podman"):
             raise UsageError(f"LOCAL_ENGINE must be auto, docker or podman, not {self.engine!r}")
+        # SeedFarmer's generated commands do not quote paths; PATH and mount options end at : and ,
+        if re.search(r"[\s:,]", str(self.state)):
+            raise UsageError(
+                f"the path of the state folder has a space, a colon or a comma: {str(self.state)!r}; "
+                "set LOCAL_STATE_DIR to another folder"
+            )
         if len(str(self.docker_socket)) > MAX_SOCKET_PATH:
             raise UsageError(
                 f"the path of the state folder is too long for a unix socket: {self.state}; "

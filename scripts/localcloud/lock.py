@@ -5,8 +5,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import LocalCloudError
+from .errors import LocalCloudError, UsageError
 from .layout import Layout
+
+# What `scripts/environment.sh` and `scripts/test` may put into the folder before a cloud is there.
+OTHERS_OF_OURS = ("uv", "test-engine", "test-logs")
 
 
 @contextmanager
@@ -17,6 +20,12 @@ def exclusive(layout: Layout) -> Iterator[None]:
         LocalCloudError: another command holds it; names its process.
     """
     layout.state.mkdir(parents=True, exist_ok=True)
+    foreign = [path.name for path in layout.state.iterdir() if path.name not in OTHERS_OF_OURS]
+    if foreign and not (layout.state / "lock").exists():
+        raise UsageError(
+            f"{layout.state} holds other things ({foreign[0]}) and no local cloud; "
+            "set LOCAL_STATE_DIR to a new folder"
+        )
     with (layout.state / "lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -56,11 +56,12 @@ class Project:
         the emulator does not enforce IAM, so they prove little here.
         """
         wanted = {path for path in _files(self.source) if module_roles or Path(path).name != MODULE_ROLES}
-        for path in sorted(wanted):
-            _copy(self.source / path, self.staged / path)
+        # What is gone goes first: a file may have become a folder of the same name.
         for path in _walk(self.staged) - wanted:
             (self.staged / path).unlink()
         _remove_empty_folders(self.staged)
+        for path in sorted(wanted):
+            _copy(self.source / path, self.staged / path)
 
 
 def _files(folder: Path) -> set[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from .agent import record
 from .agent import settings as agent_settings
 from .agent.__main__ import PREFIX
-from .emulator import aws_environment, cdk_environment
+from .emulator import cdk_environment, clean_environment, without_proxy
 from .engine import client_folder
 from .errors import LocalCloudError
 from .layout import REPOSITORY, Layout
@@ -27,6 +27,33 @@ LOG_LINE = re.compile(r"^\[\d{4}-\d\d-\d\d [^|]+\| [A-Z]+ \|[^\]]*\]")
 SLEEP_LINE = "Delaying deployment to allow"
 ERRORS_SHOWN = 6
 INTERRUPT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one command of SeedFarmer came to.
+
+    Attributes:
+        builds: the builds that ran.
+        failure: why it failed, for people; None when it did not.
+    """
+
+    builds: list[record.BuildRecord]
+    failure: str | None
+
+    @property
+    def succeeded(self) -> list[record.BuildRecord]:
+        """The builds that came to a good end."""
+        return [build for build in self.builds if build.succeeded]
+
+    def require_success(self) -> None:
+        """Go on only after success.
+
+        Raises:
+            LocalCloudError: the command failed; names the module and the command where a build broke.
+        """
+        if self.failure:
+            raise LocalCloudError(self.failure)
 
 
 @dataclass(frozen=True)
@@ -45,15 +72,8 @@ class SeedFarmer:
         """Folder with one folder for each module's last build."""
         return self.layout.builds / self.project.name
 
-    def run(self, arguments: Sequence[str], log_name: str) -> int:
-        """Run one command of SeedFarmer in the staged project, showing the builds as they go.
-
-        Returns:
-            how many builds ran.
-
-        Raises:
-            LocalCloudError: it failed; names the module and the command where a build broke.
-        """
+    def run(self, arguments: Sequence[str], log_name: str) -> "Outcome":
+        """Run one command of SeedFarmer in the staged project, showing the builds as they go."""
         self._prepare()
         log = self.layout.logs / f"{log_name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -80,9 +100,8 @@ class SeedFarmer:
         for build in builds:
             self._remember(build)
         failed = [build for build in builds if not build.succeeded]
-        if failed or status != 0:
-            raise LocalCloudError(_failure(self.builds, arguments, failed, lines, log))
-        return len(builds)
+        broken = failed or status != 0
+        return Outcome(builds, _failure(self.builds, arguments, failed, lines, log) if broken else None)
 
     def _prepare(self) -> None:
         self.builds.mkdir(parents=True, exist_ok=True)
@@ -104,7 +123,7 @@ class SeedFarmer:
                     *self.tools.build_path,
                     *os.environ["PATH"].split(":"),
                 ],
-                environment={**self._shared_caches(), **cdk_environment(self.layout)},
+                environment={**without_proxy(), **self._shared_caches(), **cdk_environment(self.layout)},
                 copy_on_write=[str(self.layout.tools)],
                 docker=str(client_folder(self.layout) / "docker"),
             ),
@@ -123,8 +142,7 @@ class SeedFarmer:
 
     def _environment(self) -> dict[str, str]:
         return {
-            **os.environ,
-            **aws_environment(self.layout),
+            **clean_environment(self.layout),
             "PATH": f"{self.layout.state / 'shim'}:{os.environ['PATH']}",
             "LOCAL_ACCOUNT_ID": self.layout.account,
             "LOCAL_REGISTRY_ENDPOINTS": self.registry_endpoints,

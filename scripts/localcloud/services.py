@@ -99,6 +99,10 @@ class Services:
         """Every service that runs."""
         return [service for service in self._recorded() if service.alive]
 
+    def has_ended(self, name: str) -> bool:
+        """Whether the service was started and has ended by itself since."""
+        return any(service.name == name and not service.alive for service in self._recorded())
+
     def stop(self, name: str) -> None:
         """End one service, if it runs."""
         service = self.find(name)
@@ -111,8 +115,8 @@ class Services:
         names = [service.name for service in reversed(self.running())]
         for name in names:
             self.stop(name)
-        for service in self._recorded():
-            self._record(service.name).unlink(missing_ok=True)
+        for record in self.run.glob("*.json"):
+            record.unlink()
         return names
 
     def _start(
@@ -143,8 +147,16 @@ class Services:
     def _recorded(self) -> list[Service]:
         if not self.run.is_dir():
             return []
-        found = [Service(**json.loads(path.read_text("utf-8"))) for path in self.run.glob("[!.]*.json")]
+        found = [service for path in self.run.glob("[!.]*.json") if (service := _read(path))]
         return sorted(found, key=lambda service: service.start_time)
+
+
+def _read(record: Path) -> Service | None:
+    """A service's record; None for one that cannot be read, as a full disk leaves it."""
+    try:
+        return Service(**json.loads(record.read_text("utf-8")))
+    except (ValueError, TypeError):
+        return None
 
 
 def answers(port: int, path: str) -> Callable[[], bool]:

@@ -91,7 +91,11 @@ def _install(folder: Path) -> None:
     commands.run(
         [str(folder / "node" / "bin" / "npm"), "install", "--silent", "--no-audit", "--no-fund",
          "--prefix", str(folder / "cdk"), f"aws-cdk@{CDK_VERSION}"],
-        {**os.environ, "PATH": f"{folder / 'node' / 'bin'}:{os.environ['PATH']}"},
+        {
+            **os.environ,
+            "PATH": f"{folder / 'node' / 'bin'}:{os.environ['PATH']}",
+            "npm_config_cache": str(folder.with_name("npm-cache")),
+        },
     )  # fmt: skip
     _stamp(folder).write_text(_wanted(), encoding="utf-8")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from collection.modules import REPOSITORY
 from localcloud import packages
-from localcloud.engine import clean_up_docker, client_folder, ensure_engine
+from localcloud.engine import clean_up_engine, client_folder, ensure_engine
 from localcloud.errors import LocalCloudError
 from localcloud.layout import Layout
 from localcloud.progress import Progress
@@ -61,7 +61,7 @@ def _with_engine(command: list[str], environment: dict[str, str], progress: Prog
         return subprocess.run(command, cwd=REPOSITORY, env=variables, check=False).returncode
     finally:
         services.stop_all()
-        clean_up_docker(layout)
+        clean_up_engine(layout)
 
 
 def _selection(options: argparse.Namespace) -> list[str]:

@@ -36,6 +36,11 @@ CASES = {
         lambda text: text.replace("value: DESTROY", "value: SOMETIMES"),
         ("retention-type", "DESTROY"),
     ),
+    "misspelt parameter": BadInput(
+        REPLICATION,
+        lambda text: text.replace("name: retention-type", "name: retention-typ"),
+        ("`retention-typ`", "did you mean `retention-type`"),
+    ),
     "unknown EKS version": BadInput(
         REPLICATION, lambda text: text.replace('"1.33"', '"1.77"'), ("1.77", "1.33")
     ),
@@ -134,6 +139,18 @@ def without(folder: Path, program: str) -> str:
             if path.name != program and not (links / path.name).exists():
                 (links / path.name).symlink_to(path)
     return str(links)
+
+
+def test_aws_settings_of_the_users_shell_do_not_matter(cloud: LocalCloud) -> None:
+    shell = {
+        "AWS_PROFILE": "corporate",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    run = cloud.local("outputs", **shell)
+    assert run.status == 1
+    assert "nothing of manifests/local/deployment.yaml is deployed" in run.stderr
+    assert "Traceback" not in run.text
 
 
 @pytest.mark.parametrize(

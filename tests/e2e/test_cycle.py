@@ -169,6 +169,13 @@ def test_destroy_after_that_leaves_nothing_of_the_deployment(
     assert {name for name in left.buckets if name.startswith("airgap-")} == set()
 
 
+def test_what_was_destroyed_can_be_applied_again(cloud: LocalCloud, applied: Run) -> None:
+    assert built(cloud.must("apply")) == MODULES
+    uri = cloud.outputs()["DCVImageDigestUri"]
+    assert "bookworm" in cloud.must("docker", "run", "--rm", uri, "cat", "/etc/os-release").stdout
+    cloud.must("destroy")
+
+
 def test_destroying_what_is_not_deployed_is_no_error(cloud: LocalCloud, applied: Run) -> None:
     assert cloud.local("destroy").status == 0
 

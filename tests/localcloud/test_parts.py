@@ -1,13 +1,16 @@
 """The plain parts of the local cloud: settings, ports, services, staging, manifests."""
 
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
 
 import pytest
+from localcloud import emulator
 from localcloud.errors import LocalCloudError, UsageError
 from localcloud.layout import Layout
+from localcloud.lock import exclusive
 from localcloud.manifests import data_digest, load
 from localcloud.ports import require_free
 from localcloud.project import Project
@@ -105,7 +108,8 @@ def test_a_folder_that_is_no_project(tmp_path: Path, content: str | None, named:
 
 def write_manifests(folder: Path) -> None:
     (folder / "d.yaml").write_text(
-        "name: dep\ngroups: [{name: g, path: g.yaml}, {name: h, modules: [{name: n}]}]\n"
+        "name: dep\ntargetAccountMappings: []\n"
+        "groups: [{name: g, path: g.yaml}, {name: h, modules: [{name: n}]}]\n"
     )
     (folder / "g.yaml").write_text("name: m\ndataFiles: [{filePath: x.yaml}]\n---\nname: k\n")
     (folder / "x.yaml").write_text("one")
@@ -134,7 +138,24 @@ def test_the_digest_of_data_files_follows_their_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [(None, "does not exist"), ("a: [", "is not YAML"), ("- 1", "mappings"), ("x: 1", "`name`")],
+    [
+        (None, "does not exist"),
+        ("a: [", "is not YAML"),
+        ("- 1", "mappings"),
+        ("x: 1", "`name`"),
+        ("name: group\npath: modules/x", "`groups`"),
+        ("name: d\ntargetAccountMappings: []\ngroups: foo", "`groups` must be a list"),
+        ("name: d\ntargetAccountMappings: []\ngroups: [{modules: []}]", "no `name`"),
+        (
+            "name: d\ntargetAccountMappings: []\ngroups: [{name: g, modules: [{name: m, dataFiles: [foo]}]}]",
+            "`dataFiles`",
+        ),
+        (
+            "name: d\ntargetAccountMappings: []\n"
+            "groups: [{name: g, modules: [{name: m, dataFiles: [{filePath: gone.yaml}]}]}]",
+            "gone.yaml of module m does not exist",
+        ),
+    ],
 )
 def test_a_bad_manifest_is_named(tmp_path: Path, text: str | None, named: str) -> None:
     if text is not None:
@@ -155,3 +176,69 @@ def test_people_see_seedfarmers_message_without_log_and_traceback() -> None:
         "Please check your manifest.",
     ]
     assert _for_people(printed) == ["ValueError: what was wrong", "Please check your manifest."]
+
+
+def test_a_state_folder_without_spaces_or_colons_is_asked_for() -> None:
+    for bad in ("/tmp/a b", "/tmp/a:b", "/tmp/a,b"):
+        with pytest.raises(UsageError, match="LOCAL_STATE_DIR"):
+            Layout.from_environment({"LOCAL_STATE_DIR": bad})
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    empty = dict.fromkeys(("LOCAL_STATE_DIR", "LOCAL_PORT_BASE", "LOCAL_ENGINE", "LOCAL_PROJECT_DIR"), "")
+    assert Layout.from_environment(empty) == Layout.from_environment({})
+
+
+def test_a_folder_with_other_things_in_it_is_not_taken_for_state(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    layout = Layout.from_environment({"LOCAL_STATE_DIR": str(tmp_path)})
+    with pytest.raises(UsageError, match="tools"), exclusive(layout):
+        pass
+    assert (tmp_path / "tools").is_dir()
+
+
+def test_aws_settings_and_proxies_of_the_user_do_not_reach_the_emulators_clients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_SSM", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "corporate")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "intranet")
+    layout = Layout.from_environment({})
+    environment = emulator.clean_environment(layout)
+    assert "corporate" not in environment.values()
+    assert environment["no_proxy"] == "intranet,127.0.0.1,localhost"
+    assert environment["HTTP_PROXY"] == "http://127.0.0.1:9"  # package indexes still need it
+    client = emulator.client(layout, "ssm")
+    assert client.meta.endpoint_url == layout.emulator_url
+    assert client.meta.config.proxies == {}
+
+
+def test_a_file_that_became_a_folder_is_staged(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "seedfarmer.yaml").write_text("project: p\n")
+    (source / "x").write_text("a file")
+    project = Project.at(source, tmp_path / "state")
+    project.stage(module_roles=False)
+    (source / "x").unlink()
+    (source / "x").mkdir()
+    (source / "x" / "y").write_text("in a folder")
+    project.stage(module_roles=False)
+    assert (project.staged / "x" / "y").read_text() == "in a folder"
+
+
+def test_a_record_that_cannot_be_read_does_not_stop_the_others(services: Services) -> None:
+    services.run.mkdir()
+    (services.run / "broken.json").write_text("")
+    assert services.running() == []
+    assert services.stop_all() == []
+    assert list(services.run.iterdir()) == []
+
+
+def test_a_service_that_ended_by_itself_is_told_from_one_that_never_ran(services: Services) -> None:
+    service = services.ensure("s", sleeper(1000), os.environ, "nowhere", lambda: True)
+    os.kill(service.pid, signal.SIGKILL)
+    os.waitpid(service.pid, 0)
+    assert services.has_ended("s")
+    assert not services.has_ended("never")

@@ -38,10 +38,18 @@ class _Deployment:
     def run(self) -> None:
         reference = base.resolve(self.s3, self.parameters)
         uri = self._repository(reference)
-        public = " (its public name)" if reference == self.parameters.base_image else ""
-        print(f"base image: {reference}{public}")
+        print(f"base image: {reference}{self._hint(reference)}")
         image = self._publish(uri, reference)
         write_outputs({IMAGE_URI: f"{uri}:{TAG}", IMAGE_DIGEST_URI: f"{uri}@{image.digest}"})
+
+    def _hint(self, reference: str) -> str:
+        """Why the base is not a private copy: what to do when it then cannot be pulled."""
+        inventory = self.parameters.replicated_ecr_images_metadata_s3_path
+        if reference != self.parameters.base_image:
+            return ""
+        if inventory is None:
+            return " (its public name)"
+        return f" (its public name: {inventory} has no copy; name it in the data files' `additional_images`)"
 
     def _repository(self, base_reference: str) -> str:
         """URI of the repository, recorded as used; made first when the manifest says so."""

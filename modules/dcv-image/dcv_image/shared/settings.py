@@ -4,6 +4,8 @@ SeedFarmer turns the manifest parameter `eks-version` (or `EksVersion`) into the
 `SEEDFARMER_PARAMETER_EKS_VERSION` when the deployspec sets `publishGenericEnvVariables: true`.
 """
 
+import difflib
+import os
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
@@ -70,7 +72,8 @@ def load(parameters: type[ParametersT]) -> tuple[SeedFarmerSettings, ParametersT
     problems: list[str] = []
     seedfarmer = _read(SeedFarmerSettings, problems)
     own = _read(parameters, problems)
-    if seedfarmer is None or own is None:
+    problems += _unknown(parameters)
+    if problems or seedfarmer is None or own is None:
         raise ParameterError("the module's parameters are not complete or not valid:\n" + "\n".join(problems))
     return seedfarmer, own
 
@@ -89,6 +92,19 @@ def _read(cls: type[SettingsT], problems: list[str]) -> SettingsT | None:
 def manifest_name(field: str) -> str:
     """The name that a field has in a manifest: `eks_version` -> `eks-version`."""
     return field.replace("_", "-")
+
+
+def _unknown(parameters: type[CommonParameters]) -> list[str]:
+    """Manifest parameters that the module does not have: a misspelt one must not fall back to a default."""
+    known = [manifest_name(field) for field in parameters.model_fields]
+    given = [name.removeprefix(PARAMETER_PREFIX) for name in os.environ if name.startswith(PARAMETER_PREFIX)]
+    problems = []
+    for name in sorted(manifest_name(item.lower()) for item in given):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean `{near[0]}`?" if near else ""
+            problems.append(f"  - manifest parameter `{name}`: this module has no such parameter{hint}")
+    return problems
 
 
 def _problems(cls: type[BaseSettings], error: ValidationError) -> list[str]:

@@ -120,7 +120,7 @@ class Copier:
         """Have a child of an index at the destination, by its digest."""
 
         async def copy() -> None:
-            if await _digest_at(job.destination, child.digest) is None:
+            if not await job.destination.has_manifest(child):
                 manifest = await self._copy_content(job, child.digest, depth)
                 await self._put(job, manifest, child.digest)
             self._present.add(key)

@@ -63,6 +63,19 @@ class Repository:
             return (await self.get_manifest(identifier)).digest
         return digest
 
+    async def has_manifest(self, descriptor: Descriptor) -> bool:
+        """Whether the registry has a manifest and serves it as what it is.
+
+        A registry may still find the bytes of a manifest whose repository was deleted and have forgotten
+        its media type; engines refuse such an image.
+        """
+        try:
+            answer = await self._transport.request(self._read("HEAD", "manifests", descriptor.digest))
+        except NotFound:
+            return False
+        served_as = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        return served_as in ("", descriptor.media_type)
+
     async def get_manifest(self, identifier: str) -> Manifest:
         """A manifest or index, by tag or digest (Pulling manifests).
 

@@ -164,6 +164,28 @@ async def test_a_source_by_digest_is_not_even_asked(copier: Copier, source: Clie
     assert await copier.copy_image(pinned, at(front, "pinned:1")) == CopyResult(digest(raw))
 
 
+async def test_a_child_that_the_destination_serves_as_something_else_is_written_again(
+    copier: Copier, source: Client, destination: Client, session: aiohttp.ClientSession
+) -> None:
+    """A registry may remember the bytes of a repository that was deleted, and not what they were."""
+
+    async def forget_media_types(request: web.Request) -> web.StreamResponse | None:
+        if request.method != "HEAD" or "/manifests/sha256:" not in request.path:
+            return None
+        url = f"http://{destination.address}{request.path}"
+        async with session.head(url, headers={"Accept": request.headers["Accept"]}) as known:
+            found = known.headers["Docker-Content-Digest"]
+        return web.Response(headers={"Content-Type": DOCKER_MANIFEST, "Docker-Content-Digest": found})
+
+    await source.put_index("copy/forgotten", "1", [[b"amd64"], [b"arm64"]])
+    await copier.copy_image(at(source, "copy/forgotten:1"), at(destination, "forgotten:old"))
+    async with proxy(destination.address, forget_media_types) as front, Transport() as transport:
+        await Copier(transport).copy_image(at(source, "copy/forgotten:1"), at(front, "forgotten:new"))
+        written = [seen.path.rpartition("/")[2] for seen in front.seen("PUT", "/manifests/")]
+    assert len(written) == 3  # both architectures and the tag
+    assert written[-1] == "new"
+
+
 async def test_a_tag_that_moved_at_the_source_moves_at_the_destination(
     copier: Copier, source: Client, destination: Client
 ) -> None:
