@@ -28,13 +28,13 @@ class Aws:
     secrets: "SecretsManagerClient"
 
     @classmethod
-    def connect(cls) -> "Aws":
-        """The account of the current credentials.
+    def connect(cls, region: str | None = None) -> "Aws":
+        """The account of the current credentials, in the configured region if none is given.
 
         Raises:
             UserError: no region is configured.
         """
-        session = boto3.Session()
+        session = boto3.Session(region_name=region)
         return cls(
             Account.current(session),
             session.client("s3", config=_CONFIG),

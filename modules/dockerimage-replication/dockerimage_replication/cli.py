@@ -1,34 +1,87 @@
-"""`python -m dockerimage_replication`: what the deployspec calls."""
+"""`python -m dockerimage_replication`: what the deployspec calls, and two commands for people."""
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from .shared.edge import run
+
+_Command = Callable[[argparse.Namespace], int]
 
 
 def main() -> int:
     """Parse the command line and run a command; its exit status."""
+    arguments = _parser().parse_args()
+    command: _Command = arguments.run
+    return run(lambda: command(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dockerimage_replication", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
         "deploy",
         help="replicate the images and charts of the data files, and upload the inventory",
-    ).set_defaults(command=_deploy)
+    ).set_defaults(run=_deploy)
     commands.add_parser(
         "destroy",
         help="release what this deployment uses; with retention-type DESTROY delete what nobody uses",
-    ).set_defaults(command=_destroy)
-    command: Callable[[], int] = parser.parse_args().command
-    return run(command)
+    ).set_defaults(run=_destroy)
+    _plan_options(commands.add_parser("plan", help="show what `deploy` would copy, and why; changes nothing"))
+    _lint_options(commands.add_parser("lint", help="check all data files of a folder against their charts"))
+    return parser
 
 
-def _deploy() -> int:
+def _plan_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_plan)
+    parser.add_argument("--eks-version", metavar="VERSION", help="in place of the parameter `eks-version`")
+    _data_option(parser)
+    parser.add_argument("--project", metavar="NAME", help="in place of SEEDFARMER_PROJECT_NAME")
+    parser.add_argument("--account", metavar="ID", help="account of the private registry; AWS is not asked")
+    parser.add_argument("--region", metavar="NAME", help="its region; the configured one without this")
+    _json_option(parser)
+
+
+def _lint_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_lint)
+    _data_option(parser)
+    _json_option(parser)
+
+
+def _data_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-path", type=Path, metavar="DIR", help="in place of the parameter `data-path`")
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
     from .replicate import deploy  # the HTTP client is slow to load, and `destroy` does without
 
     return deploy()
 
 
-def _destroy() -> int:
+def _destroy(arguments: argparse.Namespace) -> int:
     from .cleanup import destroy
 
     return destroy()
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from .plan import PlanOptions, plan
+
+    options = PlanOptions(
+        eks_version=arguments.eks_version,
+        data_path=arguments.data_path,
+        project=arguments.project,
+        account=arguments.account,
+        region=arguments.region,
+    )
+    return plan(options, as_json=arguments.json)
+
+
+def _lint(arguments: argparse.Namespace) -> int:
+    from .lint import lint
+
+    return lint(arguments.data_path, as_json=arguments.json)

@@ -3,14 +3,23 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
+from yarl import URL
 
+from .aws import Aws
+from .charts.oci import SCHEME
+from .charts.repository import reached
+from .datafiles import DataFiles
 from .oci.credentials import Credentials
+from .oci.endpoints import endpoint_of
+from .settings import Parameters
 from .shared import ecr
+from .shared.endpoints import Endpoints
 from .shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -117,3 +126,25 @@ class RunCredentials:
             code = error.response.get("Error", {}).get("Code", "?")
             raise UserError(f"no login for the account's registry {self._ecr_host}: {code}") from None
         return Credentials(login.username, login.password)
+
+
+def run_credentials(parameters: Parameters, data: Iterable[DataFiles], aws: Aws) -> RunCredentials:
+    """Credentials by the host that is really reached: an override's host is who asks for them."""
+    secret = None
+    if parameters.helm_repo_secret_name:
+        secret = HelmSecret(aws.secrets, parameters.helm_repo_secret_name, parameters.helm_repo_secret_key)
+    endpoints = parameters.endpoints
+    hosts = {host for files in data for host in _private_hosts(files, endpoints)}
+    ecr_host = endpoint_of(endpoints, aws.account.ecr_host).credential_host
+    return RunCredentials(aws.ecr, ecr_host, secret, frozenset(hosts))
+
+
+def _private_hosts(data: DataFiles, endpoints: Endpoints) -> set[str]:
+    targets = {endpoint_of(endpoints, host).credential_host for host in data.mappings.target_hosts}
+    return targets | {_repository_host(workload.repository, endpoints) for workload in data.workloads}
+
+
+def _repository_host(repository: str, endpoints: Endpoints) -> str:
+    if repository.startswith(SCHEME):
+        return endpoint_of(endpoints, urlsplit(repository).netloc).credential_host
+    return reached(URL(repository), endpoints)[1].credential_host

@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from .mappings import DockerMappings
+from .problems import DataFilesError, Problem, listed
 from .schema import (
     LITERAL,
     LOCATED,
@@ -20,7 +21,6 @@ from .schema import (
     VersionedChartEntry,
     VersionFile,
 )
-from .shared.errors import UserError
 from .values import Values, merged
 
 DEFAULT_FILE = "default.yaml"
@@ -77,6 +77,7 @@ class DataFiles:
         ami_version: version of the nodes' machine image, None when the version file has none.
         workloads: those that are not skipped.
         additional_images: name -> full reference.
+        additional_files: name -> data file that says so.
         mappings: the version file's `docker_mappings`.
     """
 
@@ -84,6 +85,7 @@ class DataFiles:
     ami_version: str | None
     workloads: tuple[Workload, ...]
     additional_images: Mapping[str, str]
+    additional_files: Mapping[str, str]
     mappings: DockerMappings
 
 
@@ -91,37 +93,74 @@ def load(folder: Path, eks_version: str) -> DataFiles:
     """Read `default.yaml` and `<eks_version>.yaml` in `folder`; what the version file says wins.
 
     Raises:
-        UserError: a file is absent, is not YAML, or breaks the schema; every problem of a file at once.
+        DataFilesError: a file is absent, is not YAML, or breaks the schema; every problem of a file at once.
     """
-    default = _parse(_existing(folder / DEFAULT_FILE), DefaultFile)
-    version_path = folder / f"{eks_version}.yaml"
-    version = _parse(_existing_version(version_path), VersionFile)
-    return DataFiles(
-        version_file=version_path.name,
+    data, problems = combined(read_default(folder), read_version(folder, eks_version), eks_version)
+    if problems:
+        text = listed("the data files do not fit together", (problem.located for problem in problems))
+        raise DataFilesError(text, problems)
+    return data
+
+
+def versions(folder: Path) -> list[str]:
+    """The EKS versions that a folder has version files of."""
+    return sorted(file.stem for file in folder.glob("*.yaml") if file.name != DEFAULT_FILE)
+
+
+def read_default(folder: Path) -> DefaultFile:
+    """Read `default.yaml`.
+
+    Raises:
+        DataFilesError: it is absent, is not YAML, or breaks the schema.
+    """
+    path = folder / DEFAULT_FILE
+    if not path.is_file():
+        raise _unusable(
+            path, f"the data file {path} does not exist: add it to the module's `dataFiles` in the manifest"
+        )
+    return _parse(path, DefaultFile)
+
+
+def read_version(folder: Path, eks_version: str) -> VersionFile:
+    """Read `<eks_version>.yaml`.
+
+    Raises:
+        DataFilesError: it is absent, is not YAML, or breaks the schema.
+    """
+    path = _version_path(folder, eks_version)
+    if not path.is_file():
+        others = versions(folder)
+        there = f"there are {', '.join(others)}" if others else "there is no version file"
+        raise _unusable(
+            path,
+            f"the data file {path} of EKS version {path.stem} does not exist ({there}): correct "
+            "`eks-version`, or add the file to the module's `dataFiles` in the manifest",
+        )
+    return _parse(path, VersionFile)
+
+
+def combined(default: DefaultFile, version: VersionFile, eks_version: str) -> tuple[DataFiles, list[Problem]]:
+    """Both files over each other, without the workloads that do not fit, and why those do not."""
+    file = _version_path(Path(), eks_version).name
+    workloads, problems = _workloads(default, version, file)
+    data = DataFiles(
+        version_file=file,
         ami_version=version.ami.version if version.ami else None,
-        workloads=_workloads(default, version, version_path.name),
+        workloads=workloads,
         additional_images={**default.additional_images, **version.additional_images},
+        additional_files=dict.fromkeys(default.additional_images, DEFAULT_FILE)
+        | dict.fromkeys(version.additional_images, file),
         mappings=DockerMappings(version.docker_mappings),
     )
+    return data, problems
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise UserError(
-            f"the data file {path} does not exist: add it to the module's `dataFiles` in the manifest"
-        )
-    return path
+def _version_path(folder: Path, eks_version: str) -> Path:
+    return folder / f"{eks_version}.yaml"
 
 
-def _existing_version(path: Path) -> Path:
-    if path.is_file():
-        return path
-    versions = sorted(file.stem for file in path.parent.glob("*.yaml") if file.name != DEFAULT_FILE)
-    there = f"there are {', '.join(versions)}" if versions else "there is no version file"
-    raise UserError(
-        f"the data file {path} of EKS version {path.stem} does not exist ({there}): correct `eks-version`, "
-        "or add the file to the module's `dataFiles` in the manifest"
-    )
+def _unusable(path: Path, text: str) -> DataFilesError:
+    return DataFilesError(text, [Problem(path.name, "", text)])
 
 
 class _Loader(yaml.SafeLoader):
@@ -146,15 +185,27 @@ EntryT = TypeVar("EntryT", bound=Entry)
 def _parse(path: Path, shape: type[EntryT]) -> EntryT:
     content = _yaml(path)
     if not isinstance(content, dict):
-        raise UserError(f"the data file {path} must be a mapping with keys such as `charts`")
+        raise _unusable(path, f"the data file {path} must be a mapping with keys such as `charts`")
     try:
         return shape.model_validate(content)
     except ValidationError as error:
-        lines = [
-            f"  - {_dotted(item['loc'])}: {_reason(item['type'], item['msg'], item['input'])}"
+        problems = [
+            _problem(path.name, item["loc"], _reason(item["type"], item["msg"], item["input"]))
             for item in error.errors(include_url=False, include_context=False)
         ]
-        raise UserError(f"the data file {path} is not valid:\n" + "\n".join(lines)) from None
+        lines = (problem.located for problem in problems)
+        raise DataFilesError(listed(f"the data file {path} is not valid", lines), problems) from None
+
+
+def _problem(file: str, location: tuple[int | str, ...], text: str) -> Problem:
+    match tuple(str(part) for part in location):
+        case ("charts", workload, "images" | "replication", image, *_):
+            return Problem(file, _dotted(location), text, workload, image)
+        case ("charts", workload, *_):
+            return Problem(file, _dotted(location), text, workload)
+        case ("additional_images", image, *_):
+            return Problem(file, _dotted(location), text, image=image)
+    return Problem(file, _dotted(location), text)
 
 
 def _yaml(path: Path) -> object:
@@ -164,9 +215,9 @@ def _yaml(path: Path) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
-        raise UserError(f"the data file {path} is not valid YAML:{where} {error.problem}") from None
+        raise _unusable(path, f"the data file {path} is not valid YAML:{where} {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"the data file {path} is not valid YAML: {error}") from None
+        raise _unusable(path, f"the data file {path} is not valid YAML: {error}") from None
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
@@ -183,8 +234,10 @@ def _reason(kind: str, message: str, value: object) -> str:
     return message.removeprefix("Value error, ")
 
 
-def _workloads(default: DefaultFile, version: VersionFile, version_file: str) -> tuple[Workload, ...]:
-    problems: list[str] = []
+def _workloads(
+    default: DefaultFile, version: VersionFile, version_file: str
+) -> tuple[tuple[Workload, ...], list[Problem]]:
+    problems: list[Problem] = []
     workloads = []
     for key in dict.fromkeys([*default.charts, *version.charts]):
         below = default.charts.get(key, ChartEntry())
@@ -195,17 +248,19 @@ def _workloads(default: DefaultFile, version: VersionFile, version_file: str) ->
         problems += found
         if not found:
             workloads.append(_workload(key, below, above, version_file))
-    if problems:
-        raise UserError("the data files do not fit together:\n" + "\n".join(problems))
-    return tuple(workloads)
+    return tuple(workloads), problems
 
 
-def _problems(key: str, below: ChartEntry, above: VersionedChartEntry, version_file: str) -> Iterator[str]:
+def _problems(
+    key: str, below: ChartEntry, above: VersionedChartEntry, version_file: str
+) -> Iterator[Problem]:
     for name in ("name", "repository", "version"):
         if getattr(above, name) is None and getattr(below, name) is None:
-            yield f"  - charts.{key}: `{name}` is neither in {DEFAULT_FILE} nor in {version_file}"
+            text = f"`{name}` is neither in {DEFAULT_FILE} nor in {version_file}"
+            yield Problem("", f"charts.{key}", text, key)
     for image in above.replication.keys() - (below.images.keys() | above.images.keys()):
-        yield f"  - charts.{key}.replication.{image} in {version_file}: the workload has no image `{image}`"
+        place = f"charts.{key}.replication.{image} in {version_file}"
+        yield Problem("", place, f"the workload has no image `{image}`", key, image)
 
 
 def _workload(key: str, below: ChartEntry, above: VersionedChartEntry, version_file: str) -> Workload:

@@ -7,31 +7,25 @@ last: what it names is there.
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
-from yarl import URL
 
 from . import datafiles, results
 from .aws import CONCURRENT_CALLS, Aws
-from .charts import oci as oci_charts
 from .charts.archive import ChartError
-from .charts.fetched import FetchedChart
 from .charts.push import replicate_chart
-from .charts.repository import ChartRepositories, reached
-from .credentials import HelmSecret, RunCredentials
-from .datafiles import DataFiles, Workload
+from .charts.sources import ChartSources
+from .credentials import run_credentials
+from .datafiles import DataFiles
 from .module_outputs import inventory_key, inventory_outputs
 from .oci.copy import Copier
-from .oci.endpoints import endpoint_of
 from .oci.errors import RegistryError
-from .oci.reference import InvalidReference, Reference
+from .oci.reference import Reference
 from .oci.transport import Transport
 from .progress import Progress, readable_size
-from .resolve import FetchResult, Image, Resolution, ResolvedChart, Target, resolve
+from .resolve import Image, Resolution, ResolvedChart, Target, resolve
 from .settings import OWNER_MODULE, Parameters
 from .shared import ecr
-from .shared.endpoints import Endpoints
 from .shared.errors import UserError
 from .shared.metadata_bucket import bucket_name, ensure_bucket
 from .shared.outputs import write_outputs
@@ -64,7 +58,7 @@ class _Run:
         self._owner = Owner(seedfarmer.project_name, OWNER_MODULE)
         self._bucket = bucket_name(seedfarmer.project_name, aws.account)
         self._usage = UsageRecords(aws.s3, self._bucket)
-        self._credentials = _credentials(parameters, data, self._endpoints, aws)
+        self._credentials = run_credentials(parameters, [data], aws)
 
     async def run(self) -> None:
         """Everything, in the order that keeps a broken run harmless."""
@@ -79,13 +73,8 @@ class _Run:
         await asyncio.to_thread(self._publish, upload, resolution.repositories)
 
     async def _resolve(self, transport: Transport) -> Resolution:
-        workloads = self._data.workloads
-        self._progress.say(f"fetching {len(workloads)} charts")
-        repositories = ChartRepositories(transport, self._endpoints)
-        found = await asyncio.gather(
-            *(_fetch(workload, transport, repositories, self._data) for workload in workloads)
-        )
-        fetched = {workload.key: chart for workload, chart in zip(workloads, found, strict=True)}
+        self._progress.say(f"fetching {len(self._data.workloads)} charts")
+        fetched = await ChartSources(transport, self._endpoints).fetch(self._data)
         target = Target(self._aws.account.ecr_host, self._seedfarmer.project_name)
         resolution = resolve(self._data, fetched, target)
         self._progress.say(f"found {len(resolution.images)} images in {len(resolution.charts)} charts")
@@ -121,47 +110,6 @@ class _Run:
 
         await asyncio.gather(*(make(name) for name in missing))
         self._progress.say(f"{len(wanted)} repositories, {len(missing)} of them new")
-
-
-def _credentials(parameters: Parameters, data: DataFiles, endpoints: Endpoints, aws: Aws) -> RunCredentials:
-    """Credentials by the host that is really reached: an override's host is who asks for them."""
-    secret = None
-    if parameters.helm_repo_secret_name:
-        secret = HelmSecret(aws.secrets, parameters.helm_repo_secret_name, parameters.helm_repo_secret_key)
-    hosts = {_repository_host(workload.repository, endpoints) for workload in data.workloads}
-    hosts |= {endpoint_of(endpoints, host).credential_host for host in data.mappings.target_hosts}
-    ecr_host = endpoint_of(endpoints, aws.account.ecr_host).credential_host
-    return RunCredentials(aws.ecr, ecr_host, secret, frozenset(hosts))
-
-
-def _repository_host(repository: str, endpoints: Endpoints) -> str:
-    if repository.startswith(oci_charts.SCHEME):
-        return endpoint_of(endpoints, urlsplit(repository).netloc).credential_host
-    return reached(URL(repository), endpoints)[1].credential_host
-
-
-async def _fetch(
-    workload: Workload, transport: Transport, repositories: ChartRepositories, data: DataFiles
-) -> FetchResult:
-    """A workload's chart, or why it cannot be had: the caller reports all of them at once."""
-    try:
-        if workload.repository.startswith(oci_charts.SCHEME):
-            reference = oci_charts.chart_reference(workload.repository, workload.chart, workload.version)
-            fetched = await oci_charts.fetch(transport, data.mappings.chart(reference))
-        else:
-            fetched = await repositories.fetch(workload.repository, workload.chart, workload.version)
-        return _checked(fetched, workload)
-    except ChartError as error:
-        return error
-    except (RegistryError, InvalidReference, UserError) as error:
-        return ChartError(str(error))
-
-
-def _checked(fetched: FetchedChart, workload: Workload) -> FetchedChart:
-    chart = fetched.chart
-    if chart.name != workload.chart or chart.version.lstrip("v") != workload.version.lstrip("v"):
-        raise ChartError(f"the archive holds the chart {chart.name} {chart.version} instead")
-    return fetched
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 from . import names
 from .charts.archive import Chart, ChartError
-from .charts.fetched import FetchedChart
+from .charts.fetched import FetchedChart, FetchResult
 from .datafiles import DataFiles, ImageSpec, Workload
 from .mappings import DockerMappings
 from .oci.reference import InvalidReference, Reference
+from .problems import DataFilesError, Problem, Sought, listed
 from .schema import LiteralRepository, Located, LocatedTag
 from .shared.errors import UserError
 from .values import ValuePathError, Values, assign, look_up, merged, text_at
-
-FetchResult = FetchedChart | ChartError
 
 _EMPTY = (
     "is empty, so the chart takes it from somewhere else: name that place, or set it in the version "
@@ -40,12 +39,12 @@ class Reason:
     Attributes:
         workload: workload whose chart uses it; None for an additional image.
         image: its name in the data file.
-        path: value path of its repository; None where no value holds it.
+        paths: value paths that hold the parts of its reference.
     """
 
     workload: str | None
     image: str
-    path: str | None
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,15 +127,28 @@ def resolve(data: DataFiles, fetched: Mapping[str, FetchResult], target: Target)
         target: where the copies go.
 
     Raises:
-        UserError: something in the data files does not fit the charts; all problems of all workloads.
+        DataFilesError: something in the data files does not fit the charts; all problems of all workloads.
     """
+    resolution, problems = examine(data, fetched, target)
+    if problems:
+        raise DataFilesError(
+            listed("the data files do not fit the charts; nothing was copied", problems), problems
+        )
+    return resolution
+
+
+def examine(
+    data: DataFiles, fetched: Mapping[str, FetchResult], target: Target
+) -> tuple[Resolution, list[Problem]]:
+    """What `resolve` finds, as far as it can be found, and everything that does not fit."""
     images = _Images(data.mappings, target)
-    problems: list[str] = []
+    problems: list[Problem] = []
     charts = []
     for workload in data.workloads:
         found = fetched[workload.key]
         if isinstance(found, ChartError):
-            problems.append(f"{workload.file}: charts.{workload.key}: chart {_label(workload)}: {found}")
+            text = f"chart {_label(workload)}: {found}"
+            problems.append(Problem(workload.file, f"charts.{workload.key}", text, workload.key))
             continue
         resolver = _WorkloadResolver(workload, images, target)
         chart = resolver.resolve(found)
@@ -147,28 +159,28 @@ def resolve(data: DataFiles, fetched: Mapping[str, FetchResult], target: Target)
     additional = {}
     for name, source in data.additional_images.items():
         try:
-            additional[name] = images.add(source, Reason(None, name, None))
+            additional[name] = images.add(source, Reason(None, name))
         except InvalidReference as error:
-            problems.append(f"additional_images.{name}: {error}")
-    if problems:
-        lines = "".join(f"\n  - {problem}" for problem in problems)
-        raise UserError(f"the data files do not fit the charts; nothing was copied:{lines}")
-    return Resolution(tuple(charts), images.all(), additional)
+            problems.append(Problem("", f"additional_images.{name}", str(error), image=name))
+    return Resolution(tuple(charts), images.all(), additional), problems
 
 
 def _label(workload: Workload) -> str:
     return f"{workload.chart} {workload.version}"
 
 
-def _collisions(charts: list[ResolvedChart]) -> Iterator[str]:
+def _collisions(charts: list[ResolvedChart]) -> Iterator[Problem]:
     """Two different charts that would overwrite each other."""
     first: dict[str, ResolvedChart] = {}
     for chart in charts:
         other = first.setdefault(chart.private, chart)
         if other.fetched.archive != chart.fetched.archive:
-            yield (
-                f"charts.{chart.workload.key} and charts.{other.workload.key}: both would be "
-                f"{chart.private}, but they are different charts: give one repository another last segment"
+            yield Problem(
+                "",
+                f"charts.{chart.workload.key} and charts.{other.workload.key}",
+                f"both would be {chart.private}, but they are different charts: give one repository "
+                "another last segment",
+                chart.workload.key,
             )
 
 
@@ -210,7 +222,7 @@ class _WorkloadResolver:
     """Resolves one workload, and collects what does not fit instead of stopping at it."""
 
     def __init__(self, workload: Workload, images: _Images, target: Target) -> None:
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._workload = workload
         self._images = images
         self._target = target
@@ -270,7 +282,8 @@ class _WorkloadResolver:
             if not override and not text:
                 raise ValuePathError(_EMPTY)
         except ValuePathError as problem:
-            self._report_path(spec, name, located.path, str(problem), located.subchart)
+            sought = _sought(chart, located)
+            self._report_path(spec, name, located.path, str(problem), sought, located.subchart)
             return None
         prefix = located.prefix if isinstance(located, LocatedTag) else ""
         return _Part(override or f"{prefix}{text}", path if in_values else None)
@@ -280,14 +293,16 @@ class _WorkloadResolver:
             look_up(chart.values, path)
             assign(self._overrides, path, "")
         except ValuePathError as problem:
-            self._report_path(spec, "remove", path, str(problem))
+            self._report_path(spec, "remove", path, str(problem), Sought(path, chart.values))
 
     def _add(self, spec: ImageSpec, registry: _Part | None, repository: _Part, tag: _Part | None) -> None:
         """Note the image, and set the values that hold its parts."""
         name = f"{registry.text.rstrip('/')}/{repository.text}" if registry else repository.text
         source = f"{name}:{tag.text}" if tag else name
         try:
-            self._images.add(source, Reason(self._workload.key, spec.key, repository.path))
+            parts = (registry, repository, tag)
+            paths = tuple(part.path for part in parts if part and part.path)
+            self._images.add(source, Reason(self._workload.key, spec.key, paths))
         except InvalidReference as error:
             self._report_at(spec, "repository", f"chart {_label(self._workload)}: {error}")
             return
@@ -325,18 +340,27 @@ class _WorkloadResolver:
             self._report_path(spec, name, path, str(problem))
 
     def _report_path(
-        self, spec: ImageSpec, name: str, path: str, what: str, subchart: str | None = None
+        self,
+        spec: ImageSpec,
+        name: str,
+        path: str,
+        what: str,
+        sought: Sought | None = None,
+        subchart: str | None = None,
     ) -> None:
         where = f" of subchart `{subchart}`" if subchart else ""
-        self._report_at(spec, name, f"chart {_label(self._workload)}: `{path}`{where} {what}")
+        text = f"chart {_label(self._workload)}: `{path}`{where} {what}"
+        self._report_at(spec, name, text, sought or Sought(path))
 
-    def _report_at(self, spec: ImageSpec, name: str, what: str) -> None:
-        self.problems.append(f"{spec.file}: charts.{self._workload.key}.images.{spec.key}.{name}: {what}")
+    def _report_at(self, spec: ImageSpec, name: str, what: str, sought: Sought | None = None) -> None:
+        workload = self._workload.key
+        place = f"charts.{workload}.images.{spec.key}.{name}"
+        self.problems.append(Problem(spec.file, place, what, workload, spec.key, sought))
 
     def _report(self, file: str, name: str, what: str) -> None:
-        self.problems.append(
-            f"{file}: charts.{self._workload.key}.{name}: chart {_label(self._workload)} {what}"
-        )
+        workload = self._workload.key
+        text = f"chart {_label(self._workload)} {what}"
+        self.problems.append(Problem(file, f"charts.{workload}.{name}", text, workload))
 
 
 def _home(chart: Chart, subchart: str | None) -> tuple[str | None, Chart]:
@@ -347,6 +371,15 @@ def _home(chart: Chart, subchart: str | None) -> tuple[str | None, Chart]:
     if found is None:
         raise ValuePathError("does not exist, since the chart has no such subchart")
     return found
+
+
+def _sought(chart: Chart, located: Located) -> Sought:
+    """Where a path was looked for; in the whole chart when there is no such subchart."""
+    key, home = (_subchart(chart, located.subchart) if located.subchart else None) or (None, chart)
+    if located.location == "chart":
+        return Sought(located.path, home.metadata)
+    values = chart.values.get(key) if key else chart.values
+    return Sought(located.path, values if isinstance(values, Mapping) else {})
 
 
 def _subchart(chart: Chart, name: str) -> tuple[str, Chart] | None:

@@ -13,6 +13,11 @@ OWNER_MODULE = "dockerimage-replication"
 _SHORTENED = re.compile(r"\d+\.\d")  # no EKS version has a minor number of one digit any more
 
 
+def is_eks_version(text: str) -> bool:
+    """Whether a deployment can ask for this version."""
+    return re.fullmatch(r"\d+\.\d{2}", text) is not None
+
+
 class Parameters(CommonParameters):
     """What a manifest can say to `dockerimage-replication`."""
 
@@ -56,7 +61,7 @@ class Parameters(CommonParameters):
     @field_validator("eks_version")
     @classmethod
     def _looks_like_a_version(cls, value: str) -> str:
-        if re.fullmatch(r"\d+\.\d{2}", value):
+        if is_eks_version(value):
             return value
         hint = ""
         if _SHORTENED.fullmatch(value):

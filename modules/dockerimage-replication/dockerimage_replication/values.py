@@ -38,7 +38,10 @@ def text_at(values: Values, path: str) -> str:
     found = look_up(values, path)
     if isinstance(found, Mapping | list):
         raise ValuePathError(f"is a {'list' if isinstance(found, list) else 'mapping'} and not a text")
-    return "" if found is None else str(found)
+    try:
+        return "" if found is None else str(found)
+    except ValueError:  # Python prints no number of more than 4300 digits
+        raise ValuePathError("is a number that is too long") from None
 
 
 def assign(tree: dict[str, object], path: str, value: str) -> None:

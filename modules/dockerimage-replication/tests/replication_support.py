@@ -329,9 +329,12 @@ class World:
             [(CHART_LAYER, chart_archive("tool", "0.1.0")), (PROVENANCE, b"signed")],
         )
 
-    def deploy(self) -> None:
+    def write_data(self) -> None:
         (self._data / "default.yaml").write_text(yaml.safe_dump(self.default))
         (self._data / "1.33.yaml").write_text(yaml.safe_dump(self.version))
+
+    def deploy(self) -> None:
+        self.write_data()
         assert replicate.deploy() == 0
 
     def inventory(self) -> dict[str, Any]:

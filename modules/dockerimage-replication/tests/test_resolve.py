@@ -199,10 +199,10 @@ def test_an_image_of_two_workloads_is_listed_once_with_both_reasons(case: Case) 
 
     (image,) = case.resolve().images
 
-    assert [(reason.workload, reason.path) for reason in image.reasons] == [
-        ("one", "image"),
-        ("two", "image"),
-        (None, None),
+    assert [(reason.workload, reason.paths) for reason in image.reasons] == [
+        ("one", ("image",)),
+        ("two", ("image",)),
+        (None, ()),
     ]
 
 

@@ -28,9 +28,14 @@ class Account:
         region = session.region_name
         if not region:
             raise UserError("no AWS region is configured: set AWS_DEFAULT_REGION")
-        partition = session.get_partition_for_region(region)
         identity = session.client("sts").get_caller_identity()
-        return cls(identity["Account"], region, partition, _dns_suffix(partition))
+        return cls.named(session, identity["Account"], region)
+
+    @classmethod
+    def named(cls, session: "boto3.Session", account_id: str, region: str) -> "Account":
+        """An account that is known already; asks AWS nothing."""
+        partition = session.get_partition_for_region(region)
+        return cls(account_id, region, partition, _dns_suffix(partition))
 
     @property
     def ecr_host(self) -> str:

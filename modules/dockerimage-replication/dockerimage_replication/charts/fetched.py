@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..oci.reference import Reference
-from .archive import Chart
+from .archive import Chart, ChartError
 
 
 @dataclass(frozen=True)
@@ -19,3 +19,7 @@ class FetchedChart:
     chart: Chart
     archive: bytes
     source: Reference | None = None
+
+
+FetchResult = FetchedChart | ChartError
+"""A chart, or why it cannot be had."""

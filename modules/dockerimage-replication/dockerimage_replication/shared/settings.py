@@ -6,7 +6,7 @@ SeedFarmer turns the manifest parameter `eks-version` (or `EksVersion`) into the
 
 import difflib
 import os
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,12 +17,17 @@ from .errors import ParameterError
 PARAMETER_PREFIX = "SEEDFARMER_PARAMETER_"
 
 
-class SeedFarmerSettings(BaseSettings):
-    """What SeedFarmer says about the deployment in `SEEDFARMER_*`."""
+class ProjectSettings(BaseSettings):
+    """What SeedFarmer says about the project in `SEEDFARMER_*`."""
 
     model_config = SettingsConfigDict(env_prefix="SEEDFARMER_", frozen=True)
 
     project_name: str = Field(min_length=1)
+
+
+class SeedFarmerSettings(ProjectSettings):
+    """What SeedFarmer says about the deployment in `SEEDFARMER_*`."""
+
     deployment_name: str = Field(min_length=1)
     module_name: str = Field(min_length=1, description="`{group}-{module}`")
 
@@ -70,23 +75,35 @@ def load(parameters: type[ParametersT]) -> tuple[SeedFarmerSettings, ParametersT
         ParameterError: every missing or wrong parameter at once, each with its manifest name.
     """
     problems: list[str] = []
-    seedfarmer = _read(SeedFarmerSettings, problems)
-    own = _read(parameters, problems)
+    seedfarmer = read(SeedFarmerSettings, problems)
+    own = read(parameters, problems)
     problems += _unknown(parameters)
     if problems or seedfarmer is None or own is None:
-        raise ParameterError("the module's parameters are not complete or not valid:\n" + "\n".join(problems))
+        raise invalid(problems)
     return seedfarmer, own
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
-def _read(cls: type[SettingsT], problems: list[str]) -> SettingsT | None:
+def read(cls: type[SettingsT], problems: list[str], **given: Any) -> SettingsT | None:  # noqa: ANN401
+    """Settings from the environment; None with a line in `problems` for each that is missing or wrong.
+
+    Args:
+        cls: the settings.
+        problems: the lines are added here.
+        given: fields that win over the environment.
+    """
     try:
-        return cls()
+        return cls(**given)
     except ValidationError as error:
         problems += _problems(cls, error)
         return None
+
+
+def invalid(problems: list[str]) -> ParameterError:
+    """The error that lists what `read` found."""
+    return ParameterError("the module's parameters are not complete or not valid:\n" + "\n".join(problems))
 
 
 def manifest_name(field: str) -> str:
