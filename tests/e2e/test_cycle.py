@@ -2,7 +2,6 @@
 
 import ipaddress
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,7 +181,7 @@ def test_destroying_what_is_not_deployed_is_no_error(cloud: LocalCloud, applied:
 
 def test_down_ends_every_process_and_mount(cloud: LocalCloud, applied: Run) -> None:
     cloud.must("down")
-    assert processes_of(cloud) == []
+    assert cloud.processes() == []
     assert str(cloud.state) not in Path("/proc/self/mounts").read_text()
     assert "nothing was running" in cloud.must("down").stderr
 
@@ -191,7 +190,7 @@ def listening_addresses(cloud: LocalCloud) -> list[str]:
     """Addresses on which processes of the cloud listen (proc(5): state 0A, addresses in hexadecimal)."""
     inodes = {
         str(link.readlink())
-        for pid in process_ids(cloud)
+        for pid, _command in cloud.processes()
         for link in Path(f"/proc/{pid}/fd").iterdir()
         if link.is_symlink()
     }
@@ -203,27 +202,4 @@ def listening_addresses(cloud: LocalCloud) -> list[str]:
                 words = bytes.fromhex(fields[1].partition(":")[0])
                 groups = [words[start : start + 4][::-1] for start in range(0, len(words), 4)]
                 found.append(str(ipaddress.ip_address(b"".join(groups))))
-    return found
-
-
-def process_ids(cloud: LocalCloud) -> list[int]:
-    """Processes whose command line names the cloud's state folder."""
-    return [int(pid) for pid, _command in running(cloud)]
-
-
-def processes_of(cloud: LocalCloud) -> list[str]:
-    """Command lines of running processes that name the cloud's state folder."""
-    return [command for _pid, command in running(cloud)]
-
-
-def running(cloud: LocalCloud) -> list[tuple[str, str]]:
-    """Processes, by id and command line, that name the cloud's state folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if str(cloud.state) in command and path.parent.name != str(os.getpid()):
-            found.append((path.parent.name, command))
     return found

@@ -92,14 +92,5 @@ def ends(pid: int, seconds: float) -> bool:
 
 def builds(cloud: LocalCloud) -> list[tuple[int, str]]:
     """Processes of SeedFarmer and of builds of this cloud, with their command lines."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if str(cloud.state) in command and any(
-            word in command for word in ("seedfarmer", "build.sh", "agent")
-        ):
-            found.append((int(path.parent.name), command))
-    return found
+    words = ("seedfarmer", "build.sh", "agent")
+    return [(pid, command) for pid, command in cloud.processes() if any(word in command for word in words)]

@@ -84,6 +84,19 @@ class LocalCloud:
             region_name=REGION,
         )
 
+    def processes(self) -> list[tuple[int, str]]:
+        """Running processes, by id and command line, that name this cloud's state folder."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            pid = int(path.parent.name)
+            if str(self.state) in command and pid != os.getpid():
+                found.append((pid, command))
+        return found
+
     def inventory(self) -> "Inventory":
         """What is in the emulated account now."""
         return Inventory(
