@@ -27,7 +27,7 @@ def test_the_bundle_has_no_trace_of_the_repository(bundled: BundledModule) -> No
     assert around == {"retrieve_docker_creds.py", "pypi_mirror_support.py", "npm_mirror_support.py"}
 
 
-@pytest.mark.parametrize("command", ["deploy", "destroy"])
+@pytest.mark.parametrize("command", ["apply", "destroy"])
 def test_the_modules_own_command_runs(bundled: BundledModule, module: Module, command: str) -> None:
     shown = bundled.run("-m", module.package_name, command, "--help")
 

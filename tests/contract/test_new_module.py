@@ -89,7 +89,7 @@ def test_its_tables_are_filled_from_its_code(made: Module) -> None:
 def test_it_runs_from_its_bundle(made: Module, tmp_path: Path) -> None:
     bundled = bundle(made, read_interface(made), tmp_path)
 
-    assert bundled.run("-m", made.package_name, "deploy").returncode == 0
+    assert bundled.run("-m", made.package_name, "apply").returncode == 0
     resources = bundled.synthesise().get("Resources", {}).values()
     assert [item["Type"] for item in resources if not item["Type"].startswith("AWS::CDK")] == [
         "AWS::SSM::Parameter"

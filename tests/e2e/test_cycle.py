@@ -149,7 +149,7 @@ def test_a_module_whose_build_fails_is_named_with_its_command_and_stores_no_meta
     failed = cloud.local("apply")
     manifest.write_text(good)
     assert failed.status == 1
-    assert "module local-desktops-dcv failed in build: `python -m dcv_image deploy`" in failed.stderr
+    assert "module local-desktops-dcv failed in build: `python -m dcv_image apply`" in failed.stderr
     assert "base-image" in failed.stderr
     assert "missing:1" in failed.stderr
     assert "Traceback" not in failed.text

@@ -16,8 +16,8 @@ SECONDS_TO_END = 5.0
 
 # A line of progress at which the run is ended, and how.
 MOMENTS = [
-    ("replication-images: build: python -m dockerimage_replication deploy", signal.SIGKILL),
-    ("desktops-dcv: build: python -m dcv_image deploy", signal.SIGINT),
+    ("replication-images: build: python -m dockerimage_replication apply", signal.SIGKILL),
+    ("desktops-dcv: build: python -m dcv_image apply", signal.SIGINT),
 ]
 MORE_MOMENTS = [
     (moment, number)
@@ -28,7 +28,7 @@ MORE_MOMENTS = [
         "replication-images: build: cdk deploy",
         "replication-images: build: seedfarmer metadata",
         "replication-images: build succeeded",
-        "desktops-dcv: build: python -m dcv_image deploy",
+        "desktops-dcv: build: python -m dcv_image apply",
         "desktops-dcv: build: cdk deploy",
     )
 ]

@@ -1,4 +1,4 @@
-"""`python -m dcv_image deploy` and `python -m dcv_image destroy`, as the deployspec runs them."""
+"""`python -m dcv_image apply` and `python -m dcv_image destroy`, as the deployspec runs them."""
 
 import sys
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from .deploy import deploy
+from .apply import apply
 from .destroy import destroy
 from .shared.edge import run
 
@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 only when all of it succeeded."""
     parser = argparse.ArgumentParser(prog="python -m dcv_image", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("deploy", help="build the image, publish it, and write module-outputs.json")
+    commands.add_parser("apply", help="build the image, publish it, and write module-outputs.json")
     commands.add_parser("destroy", help="release what this deployment uses; see `retention-type`")
     arguments = parser.parse_args(argv)
-    return run({"deploy": deploy, "destroy": destroy}[arguments.command])
+    return run({"apply": apply, "destroy": destroy}[arguments.command])

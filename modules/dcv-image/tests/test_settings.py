@@ -18,7 +18,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "command", [("-m", "dcv_image", "deploy"), ("-m", "dcv_image", "destroy"), ("app.py",)]
+    "command", [("-m", "dcv_image", "apply"), ("-m", "dcv_image", "destroy"), ("app.py",)]
 )
 def test_every_problem_is_in_one_message(environment: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
     environment.delenv("SEEDFARMER_DEPLOYMENT_NAME")

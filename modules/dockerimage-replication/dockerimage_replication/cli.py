@@ -20,14 +20,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dockerimage_replication", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
-        "deploy",
+        "apply",
         help="replicate the images and charts of the data files, and upload the inventory",
-    ).set_defaults(run=_deploy)
+    ).set_defaults(run=_apply)
     commands.add_parser(
         "destroy",
         help="release what this deployment uses; with retention-type DESTROY delete what nobody uses",
     ).set_defaults(run=_destroy)
-    _plan_options(commands.add_parser("plan", help="show what `deploy` would copy, and why; changes nothing"))
+    _plan_options(commands.add_parser("plan", help="show what `apply` would copy, and why; changes nothing"))
     _lint_options(commands.add_parser("lint", help="check all data files of a folder against their charts"))
     return parser
 
@@ -56,10 +56,10 @@ def _json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _deploy(arguments: argparse.Namespace) -> int:
-    from .replicate import deploy  # the HTTP client is slow to load, and `destroy` does without
+def _apply(arguments: argparse.Namespace) -> int:
+    from .apply import apply  # the HTTP client is slow to load, and `destroy` does without
 
-    return deploy()
+    return apply()
 
 
 def _destroy(arguments: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 import yaml
-from dockerimage_replication import replicate
+from dockerimage_replication import apply
 from dockerimage_replication.aws import Aws
 from dockerimage_replication.charts.archive import read_chart
 from dockerimage_replication.charts.fetched import FetchedChart
@@ -333,9 +333,9 @@ class World:
         (self._data / "default.yaml").write_text(yaml.safe_dump(self.default))
         (self._data / "1.33.yaml").write_text(yaml.safe_dump(self.version))
 
-    def deploy(self) -> None:
+    def apply(self) -> None:
         self.write_data()
-        assert replicate.deploy() == 0
+        assert apply.apply() == 0
 
     def inventory(self) -> dict[str, Any]:
         body = self.aws.s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read()

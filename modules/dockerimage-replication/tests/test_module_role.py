@@ -89,8 +89,8 @@ def test_the_policy_allows_what_deploy_and_destroy_call_and_nothing_else(
     monkeypatch.setenv("SEEDFARMER_PARAMETER_RETENTION_TYPE", "DESTROY")
     calls.clear()
 
-    world.deploy()
-    world.deploy()
+    world.apply()
+    world.apply()
     cleanup.destroy()
 
     needed = REGISTRY.union(*(ACTIONS.get(call, {call}) for call in calls))

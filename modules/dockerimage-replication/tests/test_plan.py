@@ -108,7 +108,7 @@ def test_a_plan_is_what_the_deploy_then_does(
     assert plan("--json") == 0
     planned = printed(capsys)
 
-    world.deploy()
+    world.apply()
 
     inventory = world.inventory()
     copied = json.loads(Path("updated_images.json").read_text())

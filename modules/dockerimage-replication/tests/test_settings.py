@@ -25,7 +25,7 @@ def run(command: str, cwd: Path, **variables: str) -> "subprocess.CompletedProce
     )
 
 
-@pytest.mark.parametrize("command", ["deploy", "destroy"])
+@pytest.mark.parametrize("command", ["apply", "destroy"])
 def test_all_problems_come_in_one_message_with_status_2(command: str, tmp_path: Path) -> None:
     done = run(
         command,
@@ -48,7 +48,7 @@ def test_all_problems_come_in_one_message_with_status_2(command: str, tmp_path: 
 
 def test_a_missing_data_file_ends_with_status_1_and_no_traceback(tmp_path: Path) -> None:
     done = run(
-        "deploy",
+        "apply",
         tmp_path,
         SEEDFARMER_PROJECT_NAME="idf",
         SEEDFARMER_DEPLOYMENT_NAME="dev",
@@ -85,7 +85,7 @@ def test_an_eks_version_has_two_numbers(value: str, monkeypatch: pytest.MonkeyPa
         load(Parameters)
 
 
-@pytest.mark.parametrize("command", ["deploy", "destroy"])
+@pytest.mark.parametrize("command", ["apply", "destroy"])
 def test_help_is_there_without_any_parameter(command: str, tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(MODULE)}
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """The outputs of a module's own work, handed to its CDK app.
 
-`python -m PACKAGE deploy` writes them, the stack puts them with its own into the CloudFormation
+`python -m PACKAGE apply` writes them, the stack puts them with its own into the CloudFormation
 output `metadata`, and `seedfarmer metadata convert` makes that the module's metadata.
 """
 

@@ -1,4 +1,4 @@
-"""`deploy`: from the module's parameters to a published image and the module's outputs."""
+"""`apply`: from the module's parameters to a published image and the module's outputs."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Deployment:
-    """One run of `deploy`."""
+    """One run of `apply`."""
 
     seedfarmer: SeedFarmerSettings
     parameters: Parameters
@@ -94,7 +94,7 @@ class _Deployment:
             return publish(engine, registry, repository, target, endpoints.engine_name(base_reference))
 
 
-def deploy() -> int:
+def apply() -> int:
     """Build the image, publish it, and write `module-outputs.json`."""
     seedfarmer, parameters = load(Parameters)
     session = boto3.Session()

@@ -1,4 +1,4 @@
-"""`deploy` and `destroy` against an emulated AWS, a recording engine and a registry on loopback."""
+"""`apply` and `destroy` against an emulated AWS, a recording engine and a registry on loopback."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import yaml
 from botocore.model import OperationModel
 from conftest import ACCOUNT, REGISTRY_HOST
 from dcv_fakes import BASE_DIGEST, FakeEngine, FakeRegistry
-from dcv_image import base, cli, deploy, destroy
+from dcv_image import apply, base, cli, destroy
 from dcv_image.build import INPUTS_LABEL
 from dcv_image.settings import DEFAULT_BASE_IMAGE
 from dcv_image.shared.metadata_bucket import bucket_owner
@@ -56,7 +56,7 @@ def repositories() -> set[str]:
 def test_the_outputs_name_the_image_by_tag_and_by_digest(
     repository: str, engine: FakeEngine, registry: FakeRegistry
 ) -> None:
-    assert cli.main(["deploy"]) == 0
+    assert cli.main(["apply"]) == 0
 
     outputs = read_outputs()
     tag, digest = outputs["DCVImageUri"], outputs["DCVImageDigestUri"]
@@ -71,7 +71,7 @@ def test_the_base_is_the_private_copy_by_digest(
 ) -> None:
     replicate(environment, {DEFAULT_BASE_IMAGE: PRIVATE_BASE})
 
-    assert cli.main(["deploy"]) == 0
+    assert cli.main(["apply"]) == 0
 
     name = f"{registry.host}/idf-public.ecr.aws/amazonlinux/amazonlinux"
     assert engine.call("pull")["argv"][-1] == f"{name}:2023"
@@ -83,7 +83,7 @@ def test_an_image_that_was_not_replicated_keeps_its_public_name(
 ) -> None:
     replicate(environment, {"docker.io/library/ubuntu:22.04": "private/ubuntu:22.04"})
 
-    assert cli.main(["deploy"]) == 0
+    assert cli.main(["apply"]) == 0
 
     assert engine.call("pull")["argv"][-1] == DEFAULT_BASE_IMAGE
 
@@ -93,7 +93,7 @@ def test_a_missing_inventory_is_one_message(
 ) -> None:
     environment.setenv(f"{PREFIX}REPLICATED_ECR_IMAGES_METADATA_S3_PATH", "nobody/nothing.json")
 
-    assert cli.main(["deploy"]) == 1
+    assert cli.main(["apply"]) == 1
 
     assert "s3://nobody/nothing.json does not exist" in capsys.readouterr().err
     assert engine.calls == []
@@ -102,11 +102,11 @@ def test_a_missing_inventory_is_one_message(
 def test_an_unchanged_image_is_neither_built_nor_pushed(
     repository: str, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["deploy"]) == 0
+    assert cli.main(["apply"]) == 0
     first = read_outputs()
     engine.forget()
 
-    assert cli.main(["deploy"]) == 0
+    assert cli.main(["apply"]) == 0
 
     assert read_outputs() == first
     assert not {"build", "push"} & set(engine.commands)
@@ -114,11 +114,11 @@ def test_an_unchanged_image_is_neither_built_nor_pushed(
 
 
 def test_a_new_base_digest_builds_again(repository: str, engine: FakeEngine, registry: FakeRegistry) -> None:
-    assert cli.main(["deploy"]) == 0
+    assert cli.main(["apply"]) == 0
     engine.forget()
     engine.behave(base_digest=f"sha256:{'c' * 64}")
 
-    assert cli.main(["deploy"]) == 0
+    assert cli.main(["apply"]) == 0
 
     assert {"build", "push"} <= set(engine.commands)
 
@@ -128,7 +128,7 @@ def test_an_image_of_someone_else_under_the_tag_is_replaced(
 ) -> None:
     registry.put("idf-dcv:dcv-latest", {INPUTS_LABEL: "something else"})
 
-    assert cli.main(["deploy"]) == 0
+    assert cli.main(["apply"]) == 0
 
     assert "push" in engine.commands
 
@@ -152,7 +152,7 @@ def test_a_failure_names_its_parameter_and_publishes_nothing(
 ) -> None:
     engine.behave(fail={command: "the engine's own words"})
 
-    assert cli.main(["deploy"]) == 1
+    assert cli.main(["apply"]) == 1
 
     captured = capsys.readouterr()
     assert f"manifest parameter `{parameter}`" in captured.err
@@ -166,7 +166,7 @@ def test_a_missing_base_names_the_reference_that_was_tried(
 ) -> None:
     engine.behave(fail={"pull": "manifest unknown"})
 
-    assert cli.main(["deploy"]) == 1
+    assert cli.main(["apply"]) == 1
 
     assert DEFAULT_BASE_IMAGE in capsys.readouterr().err
     assert "build" not in engine.commands
@@ -175,7 +175,7 @@ def test_a_missing_base_names_the_reference_that_was_tried(
 def test_a_missing_repository_names_the_parameter_and_touches_nothing(
     aws: None, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["deploy"]) == 1
+    assert cli.main(["apply"]) == 1
 
     message = capsys.readouterr().err
     assert "manifest parameter `dcv-ecr-repository-name`" in message
@@ -190,7 +190,7 @@ def test_use_is_recorded_before_the_engine_runs(
     replicate(environment, {DEFAULT_BASE_IMAGE: PRIVATE_BASE})
     engine.behave(fail={"pull": "no"})
 
-    assert cli.main(["deploy"]) == 1
+    assert cli.main(["apply"]) == 1
 
     used = UsageRecords(boto3.client("s3"), BUCKET).recorded("prod", "desktops-dcv")
     assert used == {"idf-dcv", "idf-public.ecr.aws/amazonlinux/amazonlinux"}
@@ -214,7 +214,7 @@ class TestDestroy:
     @pytest.fixture(autouse=True)
     def _deployed(self, environment: pytest.MonkeyPatch, aws: None) -> None:
         environment.setenv(f"{PREFIX}CREATE_REPOSITORY", "true")
-        assert cli.main(["deploy"]) == 0
+        assert cli.main(["apply"]) == 0
 
     def test_retain_keeps_everything_and_forgets_the_use(self) -> None:
         assert cli.main(["destroy"]) == 0
@@ -325,7 +325,7 @@ S3_ACTIONS = {
 }
 
 
-@pytest.mark.parametrize("entry", [deploy.deploy, destroy.destroy])
+@pytest.mark.parametrize("entry", [apply.apply, destroy.destroy])
 def test_every_call_is_granted_to_the_module_role(
     environment: pytest.MonkeyPatch, aws: None, entry: Callable[[], int]
 ) -> None:
@@ -333,7 +333,7 @@ def test_every_call_is_granted_to_the_module_role(
     environment.setenv(f"{PREFIX}RETENTION_TYPE", "DESTROY")
     replicate(environment, {})
     if entry is destroy.destroy:
-        deploy.deploy()
+        apply.apply()
     called: set[str] = set()
     session = boto3.Session()
     session.events.register("before-call.*.*", lambda model, **_: called.add(_iam_action(model)))

@@ -22,14 +22,14 @@ from replication_support import (
 
 
 def test_images_arrive_with_all_architectures_and_their_digest(world: World) -> None:
-    world.deploy()
+    world.apply()
 
     assert world.destination.digest("idf-internet.local/team/app", "v2.0") == world.app
     assert world.destination.digest("idf-internet.local/team/agent", "1") == world.agent
 
 
 def test_the_inventory_and_the_outputs_name_what_arrived(world: World) -> None:
-    world.deploy()
+    world.apply()
 
     image = f"{ECR_HOST}/idf-internet.local/team/app:v2.0"
     agent = f"{ECR_HOST}/idf-internet.local/team/agent:1"
@@ -59,7 +59,7 @@ def test_the_inventory_and_the_outputs_name_what_arrived(world: World) -> None:
 
 
 def test_a_chart_of_an_http_repository_arrives_with_its_bytes(world: World) -> None:
-    world.deploy()
+    world.apply()
 
     manifest = world.destination.manifest("idf-charts/app", "1.0.0_build.1")
     (layer,) = manifest["layers"]
@@ -73,7 +73,7 @@ def test_a_chart_of_an_http_repository_arrives_with_its_bytes(world: World) -> N
 
 
 def test_a_chart_of_a_registry_arrives_with_its_digest_and_provenance(world: World) -> None:
-    world.deploy()
+    world.apply()
 
     assert world.destination.digest("idf-charts/tool", "0.1.0") == world.tool
     layers = world.destination.manifest("idf-charts/tool", "0.1.0")["layers"]
@@ -81,21 +81,21 @@ def test_a_chart_of_a_registry_arrives_with_its_digest_and_provenance(world: Wor
 
 
 def test_deploying_twice_changes_nothing(world: World) -> None:
-    world.deploy()
+    world.apply()
     before = {
         name: world.destination.digest(*name)
         for name in [("idf-charts/app", "1.0.0_build.1"), ("idf-internet.local/team/app", "v2.0")]
     }
     first = world.inventory()
 
-    world.deploy()
+    world.apply()
 
     assert {name: world.destination.digest(*name) for name in before} == before
     assert world.inventory() == first
 
 
 def test_repositories_and_bucket_are_ours_and_on_record(world: World) -> None:
-    world.deploy()
+    world.apply()
 
     repositories = {
         "idf-internet.local/team/app",
@@ -109,10 +109,10 @@ def test_repositories_and_bucket_are_ours_and_on_record(world: World) -> None:
 
 
 def test_what_a_deployment_no_longer_needs_leaves_its_record(world: World) -> None:
-    world.deploy()
+    world.apply()
     world.version = {"charts": {"tool": {"skip": True}}}
 
-    world.deploy()
+    world.apply()
 
     assert "idf-charts/tool" not in world.usage()
     assert "tool" not in world.inventory()["charts"]
@@ -125,7 +125,7 @@ def test_mappings_change_where_images_come_from(world: World) -> None:
         "charts": {"tool": {"skip": True}, "app": {"skip": True}},
     }
 
-    world.deploy()
+    world.apply()
 
     mirrored = world.source.digest("mirror/team/agent", "1")
     assert world.destination.digest("idf-internet.local/team/agent", "1") == mirrored
@@ -135,7 +135,7 @@ def test_one_failure_does_not_stop_the_others_and_no_inventory_is_uploaded(world
     world.default["additional_images"] |= {"gone": "internet.local/team/gone:1", "a": "internet.local/no:2"}
 
     with pytest.raises(UserError) as error:
-        world.deploy()
+        world.apply()
 
     assert str(error.value).startswith("2 of 6 images and charts could not be replicated")
     assert "internet.local/team/gone:1: " in str(error.value)
@@ -148,11 +148,11 @@ def test_one_failure_does_not_stop_the_others_and_no_inventory_is_uploaded(world
 
 
 def test_a_failed_run_keeps_the_use_of_what_the_last_good_one_replicated(world: World) -> None:
-    world.deploy()
+    world.apply()
     world.default["additional_images"] = {"gone": "internet.local/team/gone:1"}
 
     with pytest.raises(UserError):
-        world.deploy()
+        world.apply()
 
     assert {"idf-internet.local/team/agent", "idf-internet.local/team/gone"} <= world.usage()
 
@@ -167,7 +167,7 @@ def test_problems_of_charts_are_all_found_before_anything_is_made(world: World) 
     }
 
     with pytest.raises(UserError) as error:
-        world.deploy()
+        world.apply()
 
     message = str(error.value)
     assert "charts.app.images.app.repository: chart app 1.0.0+build.1: `image.name` does not exist" in message
@@ -182,7 +182,7 @@ def test_an_archive_with_another_chart_in_it_is_refused(world: World) -> None:
     world.version = {"charts": {"app": {"version": "3.0.0"}}}
 
     with pytest.raises(UserError, match=r"the archive holds the chart app 2\.9\.9 instead"):
-        world.deploy()
+        world.apply()
 
 
 def test_the_secret_opens_the_chart_repository_and_shows_up_nowhere(
@@ -194,7 +194,7 @@ def test_the_secret_opens_the_chart_repository_and_shows_up_nowhere(
     monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_NAME", "helm")
     monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_KEY", "team")
 
-    world.deploy()
+    world.apply()
 
     assert world.charts.requests[0][1] is None
     printed = capfd.readouterr()
@@ -211,7 +211,7 @@ def test_a_wrong_secret_is_reported_without_its_content(
     monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_NAME", "helm")
 
     with pytest.raises(UserError) as error:
-        world.deploy()
+        world.apply()
 
     assert "charts.app: chart app 1.0.0+build.1: " in str(error.value)
     assert "refused the credentials" in str(error.value)
@@ -221,10 +221,10 @@ def test_a_wrong_secret_is_reported_without_its_content(
 def test_two_deployments_share_repositories_and_keep_their_own_inventories(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.deploy()
+    world.apply()
     monkeypatch.setenv("SEEDFARMER_DEPLOYMENT_NAME", "prod")
 
-    world.deploy()
+    world.apply()
 
     assert {KEY, f"prod-{MODULE}-metadata.json"} <= world.objects()
     assert len(ecr.repository_names(world.aws.ecr)) == 4

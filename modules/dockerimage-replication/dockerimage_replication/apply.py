@@ -1,4 +1,4 @@
-"""The `deploy` command: from the data files to copies, inventory and outputs.
+"""The `apply` command: from the data files to copies, inventory and outputs.
 
 Everything that can be found wrong is found before anything is made, and the inventory is written
 last: what it names is there.
@@ -34,7 +34,7 @@ from .shared.settings import SeedFarmerSettings, load
 from .shared.usage import UsageRecords
 
 
-def deploy() -> int:
+def apply() -> int:
     """Replicate what the data files name; the environment says which deployment this is."""
     seedfarmer, parameters = load(Parameters)
     data = datafiles.load(parameters.data_path, parameters.eks_version)
