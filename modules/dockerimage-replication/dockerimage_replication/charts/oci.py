@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from contextlib import aclosing
 
 from ..names import chart_tag
+from ..oci.download import Download
 from ..oci.manifests import Descriptor, Manifest
+from ..oci.meter import Meter
 from ..oci.reference import InvalidReference, Reference
 from ..oci.registry import Repository
 from ..oci.transport import Transport
@@ -38,8 +39,8 @@ async def fetch(transport: Transport, reference: Reference) -> FetchedChart:
     repository = Repository(transport, reference)
     manifest = await repository.get_manifest(reference.identifier)
     layer = _chart_layer(manifest)
-    async with aclosing(repository.open_blob(layer)) as chunks:
-        archive = b"".join([chunk async for chunk in chunks])
+    async with Download(repository, layer, transport.retry, Meter()) as download:
+        archive = await download.read()
     chart = await asyncio.to_thread(read_chart, archive)
     return FetchedChart(chart, archive, reference.with_digest(manifest.digest))
 

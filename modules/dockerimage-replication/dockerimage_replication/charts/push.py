@@ -5,7 +5,7 @@ it is left out: a chart that is there already is found by its digest, and nothin
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 from ..oci.copy import Copier
 from ..oci.digest import digest_of
@@ -14,6 +14,7 @@ from ..oci.manifests import HELM_CONFIG, OCI_MANIFEST, Descriptor, Manifest, par
 from ..oci.reference import Reference
 from ..oci.registry import Repository
 from ..oci.transport import Transport
+from ..oci.upload import upload_content
 from .archive import Chart, ChartError
 from .fetched import FetchedChart
 from .oci import CHART_LAYER
@@ -44,7 +45,7 @@ async def _push(repository: Repository, fetched: FetchedChart, tag: str) -> str:
         return manifest.digest
     for blob, content in zip(manifest.blobs, (config, fetched.archive), strict=True):
         if not await repository.blob_exists(blob.digest):
-            await repository.upload_blob(blob, _once(content))
+            await upload_content(repository, blob, content)
     await repository.put_manifest(manifest, tag)
     return manifest.digest
 
@@ -95,7 +96,3 @@ async def _is_there(repository: Repository, tag: str, digest: str) -> bool:
         return await repository.head_manifest(tag) == digest
     except NotFound:
         return False
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content

@@ -1,22 +1,26 @@
 """Copies of images between registries: all architectures, the same bytes, the same digests.
 
-An image is written from the bottom up: blobs, then the manifests that refer to them by digest, and
-the tag last. A run that breaks leaves content without a name, and never a tag without its content.
+An image is written from the bottom up: blobs, then the manifests that refer to them by digest, what
+is attached to it, and the tag last. A run that breaks leaves content without a name, and never a tag
+without its content.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .attached import Attachments, add_referrers, descriptor_of
+from .claims import Claims
 from .coalesce import Coalescer, all_of
+from .download import Download
 from .errors import DigestMismatch, InvalidManifest, NotFound, RegistryError
+from .journal import Journal
 from .manifests import Descriptor, Manifest
-from .pump import Pump
+from .meter import Meter
 from .reference import Reference
 from .registry import Repository, Upload
 from .transport import Transport
+from .upload import SMALL, LargeUpload, upload_content
 
-DEPTH_LIMIT = 4  # levels of indexes, one inside the other
+DEPTH_LIMIT = 4  # levels of indexes, one inside the other; and of what is attached to the attached
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,12 @@ class CopyResult:
 
     Attributes:
         digest: digest of the image at source and destination.
-        bytes_transferred: bytes of blobs read from the source, those of broken tries among them.
+        bytes_transferred: bytes of blobs that were brought from the source.
         blobs_mounted: blobs taken over from another repository of the destination's registry.
         blobs_present: blobs that were there already or that another copy of this run brought.
         blobs_uploaded: blobs that were transferred.
+        attached: tags and digests, at the destination, of what is attached to the image: referrers,
+            and signatures, attestations and SBOMs of cosign. Empty when nothing had to be done.
     """
 
     digest: str
@@ -36,22 +42,38 @@ class CopyResult:
     blobs_mounted: int = 0
     blobs_present: int = 0
     blobs_uploaded: int = 0
+    attached: tuple[str, ...] = ()
 
 
 @dataclass
 class _Job:
-    """One copy under way, and what it has done so far."""
+    """One copy under way, and what it has done so far.
+
+    Attributes:
+        is_new: nothing is at the destination by this name, so that its parts are not looked for.
+        manifests: digests of all manifests of the image, whose attachments are copied too.
+        claimed: blobs that other repositories may wait for.
+    """
 
     source: Repository
     destination: Repository
+    is_new: bool
     bytes_transferred: int = 0
     blobs_mounted: int = 0
     blobs_present: int = 0
     blobs_uploaded: int = 0
+    manifests: list[str] = field(default_factory=list)
+    claimed: set[str] = field(default_factory=set)
+    attached: list[str] = field(default_factory=list)
 
     def result(self, digest: str) -> CopyResult:
         return CopyResult(
-            digest, self.bytes_transferred, self.blobs_mounted, self.blobs_present, self.blobs_uploaded
+            digest,
+            self.bytes_transferred,
+            self.blobs_mounted,
+            self.blobs_present,
+            self.blobs_uploaded,
+            tuple(self.attached),
         )
 
 
@@ -62,16 +84,23 @@ class Copier:
 
     Args:
         transport: how registries are reached.
+        journal: where uploads under way are noted, so that the next run can go on with them.
+
+    Attributes:
+        meter: bytes to transfer and transferred, of all copies.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, journal: Journal | None = None) -> None:
+        self.meter = Meter()
         self._transport = transport
+        self._journal = journal or Journal()
         self._present: set[tuple[str, str]] = set()  # repository, digest of a manifest or blob in it
-        self._mountable: dict[tuple[str, str], str] = {}  # registry, blob -> repository with its image
+        self._claims = Claims()
+        self._attachments = Attachments()
         self._work = Coalescer()
 
     async def copy_image(self, source: Reference, destination: Reference) -> CopyResult:
-        """Copy an image or index with everything below it; the digest stays the same.
+        """Copy an image or index with everything below it and attached to it; digests stay the same.
 
         A destination that names the image by the same digest already costs one HEAD at each side,
         and none at the source when that is given by digest.
@@ -86,42 +115,66 @@ class Copier:
             InvalidManifest: a manifest is malformed, or indexes nest deeper than 4.
             RegistryError: a registry refused a request, or did not answer after several tries.
         """
-        job = _Job(Repository(self._transport, source), Repository(self._transport, destination))
-        digest = source.digest or await job.source.head_manifest(source.identifier)
+        place = Repository(self._transport, destination)
+        origin = Repository(self._transport, source)
+        there = await _digest_at(place, destination.identifier)
+        manifest: Manifest | None = None
+        digest = source.digest
+        if digest is None and there is None:
+            manifest = await origin.get_manifest(source.identifier)
+            digest = manifest.digest
+        elif digest is None:
+            digest = await origin.head_manifest(source.identifier)
         if destination.digest not in (None, digest):
             raise DigestMismatch(f"{destination}: the image to copy there has the digest {digest}")
-        name = destination.tag or digest
-        if await _digest_at(job.destination, name) != digest:
-            manifest = await self._copy_content(job, digest, depth=1)
-            await self._put(job, manifest, name)
+        if there == digest:
+            return CopyResult(digest)
+        job = _Job(origin, place, is_new=there is None)
+        await self._copy(job, manifest or await origin.get_manifest(digest), destination.tag or digest)
         return job.result(digest)
 
-    async def _copy_content(self, job: _Job, digest: str, depth: int) -> Manifest:
+    async def _copy(self, job: _Job, manifest: Manifest, name: str) -> None:
+        try:
+            await self._copy_content(job, manifest, depth=1)
+            await self._copy_attached(job)
+            await self._put(job, manifest, name)
+        finally:
+            for digest in job.claimed:
+                self._claims.abandon(job.destination.registry, digest, job.destination.repository)
+
+    async def _copy_content(self, job: _Job, manifest: Manifest, depth: int) -> None:
         """Copy everything that a manifest refers to; the manifest itself is left to the caller.
 
         An index cannot contain itself, because its bytes are checked against the digest it is asked
         for by; what a registry makes up on the way ends at DEPTH_LIMIT.
         """
-        manifest = await job.source.get_manifest(digest)
         if manifest.children and depth > DEPTH_LIMIT:
-            raise InvalidManifest(f"{job.source}@{digest}: indexes nest deeper than {DEPTH_LIMIT}")
+            raise InvalidManifest(f"{job.source}@{manifest.digest}: indexes nest deeper than {DEPTH_LIMIT}")
+        job.manifests.append(manifest.digest)
+        for blob in manifest.blobs:
+            self._claims.claim(job.destination.registry, blob.digest, job.destination.repository)
+            job.claimed.add(blob.digest)
         await all_of(
             [self._ensure_manifest(job, child, depth + 1) for child in manifest.children]
             + [self._ensure_blob(job, blob) for blob in manifest.blobs]
         )
-        return manifest
 
-    async def _put(self, job: _Job, manifest: Manifest, name: str) -> None:
-        await job.destination.put_manifest(manifest, name)
+    async def _put(self, job: _Job, manifest: Manifest, name: str) -> bool:
+        listed = await job.destination.put_manifest(manifest, name)
         for blob in manifest.blobs:
-            self._mountable[job.destination.registry, blob.digest] = job.destination.repository
+            self._fulfil(job, blob)
+        return listed
+
+    def _fulfil(self, job: _Job, blob: Descriptor) -> None:
+        self._claims.fulfil(job.destination.registry, blob.digest, job.destination.repository)
 
     async def _ensure_manifest(self, job: _Job, child: Descriptor, depth: int) -> None:
         """Have a child of an index at the destination, by its digest."""
 
         async def copy() -> None:
-            if not await job.destination.has_manifest(child):
-                manifest = await self._copy_content(job, child.digest, depth)
+            if job.is_new or not await job.destination.has_manifest(child):
+                manifest = await job.source.get_manifest(child.digest)
+                await self._copy_content(job, manifest, depth)
                 await self._put(job, manifest, child.digest)
             self._present.add(key)
 
@@ -129,45 +182,100 @@ class Copier:
         if key not in self._present:
             await self._work.run(key, copy)
 
+    async def _copy_attached(self, job: _Job) -> None:
+        """Copy referrers and signatures of all the image's manifests, and what those have themselves."""
+        seen: set[str] = set()
+        for _ in range(DEPTH_LIMIT):
+            subjects = [digest for digest in job.manifests if digest not in seen]
+            if not subjects:
+                return
+            seen.update(subjects)
+            found = await self._attachments.find(job.source, subjects)
+            await all_of([self._copy_tag(job, tag) for tag in found.tags])
+            for subject, entries in found.referrers.items():
+                await self._copy_referrers(job, subject, entries)
+
+    async def _copy_tag(self, job: _Job, tag: str) -> None:
+        manifest = await job.source.get_manifest(tag)
+        await self._copy_content(job, manifest, depth=1)
+        await self._put(job, manifest, tag)
+        job.attached.append(tag)
+
+    async def _copy_referrers(self, job: _Job, subject: str, entries: tuple[dict[str, object], ...]) -> None:
+        unlisted = []
+        for entry in entries:
+            descriptor = descriptor_of(entry)
+            manifest = await job.source.get_manifest(descriptor.digest)
+            await self._copy_content(job, manifest, depth=1)
+            if not await self._put(job, manifest, manifest.digest):
+                unlisted.append(entry)
+            job.attached.append(manifest.digest)
+        if unlisted:
+            await add_referrers(job.destination, subject, unlisted)
+
     async def _ensure_blob(self, job: _Job, blob: Descriptor) -> None:
         """Have a blob at the destination; transferred at most once per repository and run."""
         key = (str(job.destination), blob.digest)
-        begun = key not in self._present and await self._work.run(
-            key, lambda: self._transport.retry.run(lambda: self._bring_blob(job, blob))
-        )
+        begun = key not in self._present and await self._work.run(key, lambda: self._bring_blob(job, blob))
         if not begun:
             job.blobs_present += 1
 
     async def _bring_blob(self, job: _Job, blob: Descriptor) -> None:
-        """One try: look, then mount, then transfer."""
-        if await job.destination.blob_exists(blob.digest):
+        """Look, then mount, then transfer."""
+        destination = job.destination
+        origin = await self._origin(job, blob)
+        if destination.is_ecr and await destination.blob_exists(blob.digest):
             job.blobs_present += 1
         else:
-            mounted, upload = await self._mount(job, blob)
-            if mounted:
+            # Elsewhere a mount from the repository itself tells whether the blob is there, and begins the
+            # upload if it is not: one request in place of two.
+            place = origin or (None if destination.is_ecr else destination.repository)
+            mounted, upload = await self._mount(job, blob, place)
+            if not mounted:
+                await self._transfer(job, blob, upload)
+            elif origin:
                 job.blobs_mounted += 1
             else:
-                async with Pump(_counted(job, blob)) as chunks:
-                    await job.destination.upload_blob(blob, chunks, upload)
-                job.blobs_uploaded += 1
-        self._present.add((str(job.destination), blob.digest))
+                job.blobs_present += 1
+        self._present.add((str(destination), blob.digest))
+        if not destination.is_ecr:
+            self._fulfil(job, blob)
 
-    async def _mount(self, job: _Job, blob: Descriptor) -> tuple[bool, Upload | None]:
-        """Mount from a repository where an image refers to the blob; some registries demand that.
+    async def _origin(self, job: _Job, blob: Descriptor) -> str | None:
+        """Another repository of the destination's registry that has the blob, or will have it soon."""
+        registry, repository = job.destination.registry, job.destination.repository
+        origin = await self._claims.origin(registry, blob.digest, repository)
+        if origin is None and job.source.registry == registry and job.source.repository != repository:
+            return job.source.repository
+        return origin
+
+    async def _mount(self, job: _Job, blob: Descriptor, place: str | None) -> tuple[bool, Upload | None]:
+        """Mount from a repository of the destination's registry.
 
         Returns:
             Whether it is mounted, and the upload that the registry began if it is not.
         """
-        origin = self._mountable.get((job.destination.registry, blob.digest))
-        if origin is None and job.source.registry == job.destination.registry:
-            origin = job.source.repository
-        if origin is None or origin == job.destination.repository:
+        if place is None:
             return False, None
         try:
-            upload = await job.destination.mount_blob(blob.digest, origin)
-        except RegistryError:
-            return False, None  # mounting saves work; the upload will tell what is wrong
+            upload = await job.destination.mount_blob(blob.digest, place)
+        except RegistryError:  # mounting saves work; looking and the upload will tell what is wrong
+            return await job.destination.blob_exists(blob.digest), None
         return upload is None, upload
+
+    async def _transfer(self, job: _Job, blob: Descriptor, upload: Upload | None) -> None:
+        retry = self._transport.retry
+        self.meter.expected += blob.size
+        async with (
+            self._transport.transfer(job.source.endpoint),
+            Download(job.source, blob, retry, self.meter) as download,
+        ):
+            if blob.size <= SMALL:
+                await upload_content(job.destination, blob, await download.read(), upload)
+            else:
+                await LargeUpload(job.destination, blob, download, retry, self._journal).run(upload)
+        job.bytes_transferred += download.received
+        job.blobs_uploaded += 1
 
 
 async def _digest_at(repository: Repository, name: str) -> str | None:
@@ -175,10 +283,3 @@ async def _digest_at(repository: Repository, name: str) -> str | None:
         return await repository.head_manifest(name)
     except NotFound:
         return None
-
-
-async def _counted(job: _Job, blob: Descriptor) -> AsyncGenerator[bytes, None]:
-    async with aclosing(job.source.open_blob(blob)) as chunks:
-        async for chunk in chunks:
-            job.bytes_transferred += len(chunk)
-            yield chunk

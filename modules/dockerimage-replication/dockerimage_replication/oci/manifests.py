@@ -1,7 +1,7 @@
 """Manifests and indexes, read without trust (OCI image-spec; Docker image manifest v2, schema 2)."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .digest import digest_of, is_digest
@@ -54,6 +54,7 @@ class Manifest:
         digest: their digest.
         children: manifests of an index; empty for the manifest of an image.
         blobs: config and layers of an image, without layers that must not be distributed.
+        subject: digest of the manifest that this one refers to (OCI image-spec, subject), if it does.
     """
 
     media_type: str
@@ -61,6 +62,13 @@ class Manifest:
     digest: str
     children: tuple[Descriptor, ...]
     blobs: tuple[Descriptor, ...]
+    subject: str | None = None
+
+
+def index_of(entries: Iterable[Mapping[str, object]]) -> Manifest:
+    """An OCI index with these entries."""
+    value = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries)}
+    return parse_manifest(json.dumps(value).encode(), content_type=OCI_INDEX, subject="index of referrers")
 
 
 def parse_manifest(
@@ -87,8 +95,8 @@ def parse_manifest(
         value = _load(raw)
         media_type = _media_type(value, content_type)
         if media_type in INDEX_TYPES:
-            return Manifest(media_type, raw, digest, _children(value), ())
-        return Manifest(media_type, raw, digest, (), _blobs(value))
+            return Manifest(media_type, raw, digest, _children(value), (), _subject(value))
+        return Manifest(media_type, raw, digest, (), _blobs(value), _subject(value))
     except _Flaw as flaw:
         raise InvalidManifest(f"{subject}: invalid manifest: {flaw}") from None
 
@@ -144,6 +152,10 @@ def _blobs(value: dict[str, object]) -> tuple[Descriptor, ...]:
     layers = [_descriptor(entry, "layers") for entry in _list(value, "layers")]
     kept = [layer for layer in layers if not layer.media_type.startswith(_NOT_DISTRIBUTED_PREFIXES)]
     return _unique([config, *kept])
+
+
+def _subject(value: dict[str, object]) -> str | None:
+    return _descriptor(value["subject"], "subject").digest if value.get("subject") else None
 
 
 def _list(value: dict[str, object], key: str) -> list[object]:

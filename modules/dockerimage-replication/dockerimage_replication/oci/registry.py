@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -10,27 +11,35 @@ from urllib.parse import quote
 from yarl import URL
 
 from .authenticator import Scopes
-from .digest import is_digest, verified
-from .errors import DigestMismatch, NotFound, RegistryError, Unavailable
+from .digest import is_digest
+from .download import WRONG_CONTENT
+from .errors import DigestMismatch, NotFound, RegistryError, Retryable, Unavailable
+from .limiter import Lane
 from .manifests import ACCEPT, SIZE_LIMIT, Descriptor, Manifest, parse_manifest
 from .reference import Reference
-from .transport import CHUNK, Answer, Request, Transport, resolve
+from .transport import Answer, Request, Transport, resolve
 
-_MONOLITHIC_LIMIT = CHUNK  # bytes of a blob that is uploaded from memory in one request
+_STORING_RATE = 20_000_000  # bytes a second at which a registry surely stores what it was sent
 _TAG_PAGE = 1000  # tags asked for at a time
 _BINARY = "application/octet-stream"
+_CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(\d+|\*)")  # RFC 9110, 14.4
+_UPLOADED = re.compile(r"(bytes=)?0-(?P<last>\d+)")  # the Range header of an upload's state
 _NEXT_LINK = re.compile(r'\s*<(?P<url>[^>]*)>\s*;\s*rel="?next"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload that a registry has begun; it ends with `Repository.upload_blob`.
+    """An upload that a registry has begun.
 
     Attributes:
-        location: where its content goes.
+        location: where its next content goes.
+        offset: bytes that the registry has.
+        least: bytes that each part but the last has to have (OCI-Chunk-Min-Length), 0 for any number.
     """
 
     location: URL
+    offset: int = 0
+    least: int = 0
 
 
 class Repository:
@@ -39,17 +48,27 @@ class Repository:
     Args:
         transport: how it is reached.
         reference: names registry and repository; its tag and digest play no role.
+
+    Attributes:
+        endpoint: where its registry is reached.
+        registry: host of the registry, as references have it.
+        repository: name in the registry.
     """
 
     def __init__(self, transport: Transport, reference: Reference) -> None:
         self._transport = transport
-        self._endpoint = transport.endpoint(reference.registry)
-        self._path = f"{self._endpoint.prefix}{reference.repository}"
+        self.endpoint = transport.endpoint(reference.registry)
+        self._path = f"{self.endpoint.prefix}{reference.repository}"
         self.registry = reference.registry
         self.repository = reference.repository
 
     def __str__(self) -> str:
         return f"{self.registry}/{self.repository}"
+
+    @property
+    def is_ecr(self) -> bool:
+        """Whether the registry is Amazon ECR, with its own rules about mounts."""
+        return self.endpoint.is_ecr
 
     async def head_manifest(self, identifier: str) -> str:
         """The digest of a manifest, by tag or digest (Pulling manifests, HEAD).
@@ -79,11 +98,19 @@ class Repository:
     async def get_manifest(self, identifier: str) -> Manifest:
         """A manifest or index, by tag or digest (Pulling manifests).
 
+        One that comes as other content is asked for again: proxies corrupt single answers.
+
         Raises:
             NotFound: there is no such manifest, or no such repository.
             DigestMismatch: its bytes have not the digest that was asked for or that the registry names.
             InvalidManifest: it is not a manifest that this client knows, or larger than 4 MiB.
         """
+        for _ in range(WRONG_CONTENT - 1):
+            with suppress(DigestMismatch):
+                return await self._get_manifest(identifier)
+        return await self._get_manifest(identifier)
+
+    async def _get_manifest(self, identifier: str) -> Manifest:
         answer = await self._transport.request(self._read("GET", "manifests", identifier))
         stated = answer.headers.get("Docker-Content-Digest", "")
         expected = identifier if is_digest(identifier) else stated if is_digest(stated) else None
@@ -94,8 +121,19 @@ class Repository:
             expected_digest=expected,
         )
 
-    async def put_manifest(self, manifest: Manifest, identifier: str) -> None:
+    async def get_referrers(self, digest: str) -> bytes:
+        """The index of what refers to a manifest (Listing referrers).
+
+        Raises:
+            RegistryError: among others, the registry does not have this API (404, 405).
+        """
+        return (await self._transport.request(self._read("GET", "referrers", digest))).body
+
+    async def put_manifest(self, manifest: Manifest, identifier: str) -> bool:
         """Write a manifest, its bytes unchanged, by tag or by digest (Pushing manifests).
+
+        Returns:
+            Whether the registry keeps the list of referrers by itself (OCI-Subject).
 
         Raises:
             DigestMismatch: the registry stored it under another digest.
@@ -108,9 +146,11 @@ class Repository:
                 identifier,
                 headers={"Content-Type": manifest.media_type},
                 body=manifest.raw,
+                lane=Lane.MANIFEST,
             )
         )
         self._check_stored(answer, manifest.digest)
+        return "OCI-Subject" in answer.headers
 
     async def blob_exists(self, digest: str) -> bool:
         """Whether the repository has a blob (Pulling blobs, HEAD)."""
@@ -120,20 +160,24 @@ class Repository:
             return False
         return True
 
-    async def open_blob(self, blob: Descriptor) -> AsyncGenerator[bytes, None]:
-        """The content of a blob in chunks of at most 1 MiB (Pulling blobs), requested at the first one.
+    async def read_blob(self, blob: Descriptor, start: int) -> AsyncGenerator[bytes, None]:
+        """The content of a blob from byte `start` on, as it comes: whoever reads it verifies it.
 
         Raises:
             NotFound: the repository has no such blob.
-            DigestMismatch: its content or size is not that of the descriptor; raised at the end, so
-                nothing made from the chunks may be kept before.
             Unavailable: the connection broke; the iteration cannot go on.
         """
-        request = self._read("GET", "blobs", blob.digest)
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        request = self._read("GET", "blobs", blob.digest, headers=headers)
         async with self._transport.stream(request) as response:
-            chunks = response.content.iter_chunked(CHUNK)
-            async for chunk in verified(chunks, blob.digest, blob.size, request.subject):
-                yield chunk
+            skip = start - _first_byte(response.status, response.headers.get("Content-Range", ""))
+            if skip < 0:
+                raise Unavailable(f"{request.subject}: the registry sent another part of the content")
+            async with aclosing(response.chunks()) as chunks:
+                async for chunk in chunks:
+                    if len(chunk) > skip:
+                        yield chunk[skip:] if skip else chunk
+                    skip = max(0, skip - len(chunk))
 
     async def mount_blob(self, digest: str, source: str) -> Upload | None:
         """Take a blob over from the repository `source` of this registry (Mounting a blob).
@@ -141,42 +185,77 @@ class Repository:
         Returns:
             None when it is mounted; else the upload that the registry began in its place.
         """
-        path = f"{self._endpoint.prefix}{source}"
+        path = f"{self.endpoint.prefix}{source}"
         url = self._url(f"blobs/uploads/?mount={quote(digest, safe='')}&from={quote(path, safe='')}")
         answer = await self._transport.request(self._write("POST", url, digest, source=path))
         if answer.status == HTTPStatus.CREATED:
             return None
-        return Upload(self._location(answer))
+        return self._upload(answer, 0)
 
-    async def upload_blob(
-        self, blob: Descriptor, chunks: AsyncIterator[bytes], upload: Upload | None = None
-    ) -> None:
-        """Write a blob (Pushing blobs): in one PUT up to 1 MiB, else as a stream (PATCH) and a PUT.
+    async def begin_upload(self, blob: Descriptor) -> Upload:
+        """Begin an upload (Pushing blobs, POST)."""
+        request = self._write("POST", self._url("blobs/uploads/"), blob.digest)
+        return self._upload(await self._transport.request(request), 0)
 
-        Args:
-            blob: digest and size of the content.
-            chunks: the content; it must fail rather than end early.
-            upload: one that the registry has begun already.
+    async def append(
+        self, upload: Upload, blob: Descriptor, chunks: AsyncIterator[bytes], end: int
+    ) -> Upload:
+        """Send the content from the upload's offset to byte `end`, exclusively (PATCH).
+
+        Returns:
+            The upload as it goes on.
 
         Raises:
-            Unavailable: the upload broke off; it can be tried again with a new stream.
-            RegistryError: an error of `chunks`, unchanged.
+            RegistryError: the part may have arrived, whole or in parts: `find_upload` tells.
+            Exception: what `chunks` raises, unchanged.
         """
-        if blob.size <= _MONOLITHIC_LIMIT:
-            content = b"".join([chunk async for chunk in chunks])
-            upload = upload or await self._begin_upload(blob)
-            await self._finish_upload(upload.location, blob, content)
-            return
-        upload = upload or await self._begin_upload(blob)
-        request = self._write(
-            "PATCH",
+        headers = {"Content-Type": _BINARY, "Content-Length": str(end - upload.offset)}
+        if upload.offset or end < blob.size:
+            headers["Content-Range"] = f"{upload.offset}-{end - 1}"
+        request = self._write("PATCH", upload.location, blob.digest, headers=headers, body=chunks)
+        return self._upload(await self._transport.request(request), end)
+
+    async def find_upload(self, upload: Upload, blob: Descriptor) -> Upload | None:
+        """Where an upload stands at the registry (GET on its location); None when it is lost."""
+        request = Request(
+            "GET",
             upload.location,
-            blob.digest,
-            headers={"Content-Type": _BINARY, "Content-Length": str(blob.size)},
-            body=chunks,
+            self.endpoint,
+            self._scopes("pull,push"),
+            self._subject(blob.digest),
         )
-        answer = await self._in_upload(request)
-        await self._finish_upload(self._location(answer), blob, b"")
+        try:
+            answer = await self._transport.request(request)
+        except Retryable:
+            raise
+        except RegistryError:
+            return None  # whatever the reason, it cannot be gone on with
+        stands = _UPLOADED.fullmatch(answer.headers.get("Range", ""))
+        if stands is None or int(stands["last"]) >= blob.size:
+            return None
+        # Registries say 0-0 for nothing and for one byte: then it is begun anew.
+        offset = int(stands["last"]) + 1
+        return self._upload(answer, offset) if offset > 1 else None
+
+    async def finish_upload(self, upload: Upload, blob: Descriptor, content: bytes = b"") -> None:
+        """End an upload, with the last of its content (PUT); the registry verifies the digest."""
+        separator = "&" if upload.location.raw_query_string else "?"
+        answer = await self._transport.request(
+            self._write(
+                "PUT",
+                URL(f"{upload.location}{separator}digest={quote(blob.digest, safe='')}", encoded=True),
+                blob.digest,
+                headers={"Content-Type": _BINARY},
+                body=content,
+                patience=self._transport.idle_timeout + blob.size / _STORING_RATE,
+            )
+        )
+        self._check_stored(answer, blob.digest)
+
+    async def cancel_upload(self, upload: Upload, blob: Descriptor) -> None:
+        """Have the registry forget an upload (DELETE); one that cannot is not asked again."""
+        with suppress(RegistryError):
+            await self._transport.request(self._write("DELETE", upload.location, blob.digest))
 
     async def list_tags(self) -> list[str]:
         """All tags of the repository (Listing tags), page by page.
@@ -193,7 +272,7 @@ class Repository:
                 raise RegistryError(f"{self}: the registry repeats its list of tags")
             seen.add(url)
             answer = await self._transport.request(
-                Request("GET", url, self._endpoint, self._scopes("pull"), str(self))
+                Request("GET", url, self.endpoint, self._scopes("pull"), str(self))
             )
             tags += self._tags(answer)
             url = self._next_page(answer)
@@ -212,29 +291,10 @@ class Repository:
         link = _NEXT_LINK.match(answer.headers.get("Link", ""))
         return resolve(answer.url, link["url"], str(self)) if link else None
 
-    async def _begin_upload(self, blob: Descriptor) -> Upload:
-        request = self._write("POST", self._url("blobs/uploads/"), blob.digest)
-        return Upload(self._location(await self._transport.request(request)))
-
-    async def _finish_upload(self, location: URL, blob: Descriptor, content: bytes) -> None:
-        separator = "&" if location.raw_query_string else "?"
-        answer = await self._in_upload(
-            self._write(
-                "PUT",
-                URL(f"{location}{separator}digest={quote(blob.digest, safe='')}", encoded=True),
-                blob.digest,
-                headers={"Content-Type": _BINARY},
-                body=content,
-            )
-        )
-        self._check_stored(answer, blob.digest)
-
-    async def _in_upload(self, request: Request) -> Answer:
-        """Send a request of an upload; one that the registry has lost can be begun anew."""
-        try:
-            return await self._transport.request(request)
-        except NotFound:
-            raise Unavailable(f"{request.subject}: the registry has lost the upload") from None
+    def _upload(self, answer: Answer, offset: int) -> Upload:
+        least = answer.headers.get("OCI-Chunk-Min-Length", "")
+        known = int(least) if least.isascii() and least.isdigit() else 0
+        return Upload(self._location(answer), offset, known)
 
     def _location(self, answer: Answer) -> URL:
         """The Location of an upload, relative or absolute."""
@@ -249,7 +309,7 @@ class Repository:
             raise DigestMismatch(f"{self._subject(digest)}: the registry stored it as {stored[:150]}")
 
     def _url(self, path: str) -> URL:
-        return URL(f"{self._endpoint.origin}/v2/{self._path}/{path}", encoded=True)
+        return URL(f"{self.endpoint.origin}/v2/{self._path}/{path}", encoded=True)
 
     def _subject(self, identifier: str) -> str:
         return f"{self}{'@' if is_digest(identifier) else ':'}{identifier}"
@@ -257,14 +317,17 @@ class Repository:
     def _scopes(self, actions: str) -> Scopes:
         return (f"repository:{self._path}:{actions}",)
 
-    def _read(self, method: str, path: str, identifier: str) -> Request:
+    def _read(
+        self, method: str, path: str, identifier: str, *, headers: Mapping[str, str] | None = None
+    ) -> Request:
         return Request(
             method,
             self._url(f"{path}/{identifier}"),
-            self._endpoint,
+            self.endpoint,
             self._scopes("pull"),
             self._subject(identifier),
-            headers={"Accept": ACCEPT} if path == "manifests" else {},
+            lane=Lane.TRANSFER if (method, path) == ("GET", "blobs") else Lane.READ,
+            headers=headers or ({"Accept": ACCEPT} if path == "manifests" else {}),
             answer_limit=SIZE_LIMIT + 1,
         )
 
@@ -277,14 +340,24 @@ class Repository:
         headers: Mapping[str, str] | None = None,
         body: bytes | AsyncIterator[bytes] | None = None,
         source: str | None = None,
+        lane: Lane = Lane.WRITE,
+        patience: float | None = None,
     ) -> Request:
         mounted = (f"repository:{source}:pull",) if source else ()
         return Request(
             method,
             url,
-            self._endpoint,
+            self.endpoint,
             self._scopes("pull,push") + mounted,
             self._subject(identifier),
+            lane=lane,
             headers=headers or {},
             body=body,
+            patience=patience,
         )
+
+
+def _first_byte(status: int, content_range: str) -> int:
+    """The byte that an answer begins with; a server may answer a request for a part with everything."""
+    found = _CONTENT_RANGE.fullmatch(content_range)
+    return int(found["start"]) if status == HTTPStatus.PARTIAL_CONTENT and found else 0

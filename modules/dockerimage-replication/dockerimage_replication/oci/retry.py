@@ -24,9 +24,9 @@ class RetryPolicy:
         longest_retry_after: a registry that asks for a longer wait is not waited for.
     """
 
-    tries: int = 5
+    tries: int = 10
     first_delay: float = 0.5
-    longest_delay: float = 30.0
+    longest_delay: float = 8.0
     longest_retry_after: float = 120.0
 
     async def run(self, operation: Callable[[], Awaitable[Result]]) -> Result:
@@ -35,21 +35,47 @@ class RetryPolicy:
         Raises:
             Retryable: the last try failed, or the registry asks for too long a wait.
         """
-        tried = 0
+        attempts = Attempts(self)
         while True:
             try:
                 return await operation()
             except Retryable as error:
-                tried += 1
-                asked = error.retry_after or 0.0
-                if error.given_up or tried >= self.tries or asked > self.longest_retry_after:
-                    error.given_up = True
-                    raise
-            await sleep(asked + self._jitter(tried))
+                await attempts.failed(error)
 
-    def _jitter(self, tried: int) -> float:
+    def jitter(self, tried: int) -> float:
+        """Seconds to wait after so many tries."""
         bound = min(self.first_delay * 2 ** (tried - 1), self.longest_delay)
         return random.uniform(0, bound)  # noqa: S311 - spreads load, protects nothing
+
+
+class Attempts:
+    """Counts the tries of one piece of work.
+
+    Args:
+        policy: how many there may be, and how far apart.
+    """
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._tried = 0
+
+    async def failed(self, error: Retryable) -> None:
+        """Wait before the next try.
+
+        Raises:
+            Retryable: `error`, when there is to be no other try.
+        """
+        self._tried += 1
+        asked = error.retry_after or 0.0
+        too_long = asked > self._policy.longest_retry_after
+        if error.given_up or self._tried >= self._policy.tries or too_long:
+            error.given_up = True
+            raise error
+        await sleep(asked + self._policy.jitter(self._tried))
+
+    def succeeded(self) -> None:
+        """The work has got on: the next failure counts as the first."""
+        self._tried = 0
 
 
 def parse_retry_after(value: str | None) -> float | None:

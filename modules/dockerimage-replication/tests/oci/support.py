@@ -17,11 +17,21 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from dockerimage_replication.oci.manifests import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from dockerimage_replication.oci.download import Download
+from dockerimage_replication.oci.manifests import (
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Descriptor,
+)
+from dockerimage_replication.oci.meter import Meter
 from dockerimage_replication.oci.reference import Reference
+from dockerimage_replication.oci.registry import Repository
 from dockerimage_replication.oci.retry import RetryPolicy
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+MIB = 1024 * 1024
 IMPATIENT = RetryPolicy(tries=3, first_delay=0.001, longest_delay=0.001)
 
 USERNAME = "robot"
@@ -125,6 +135,12 @@ async def proxy(upstream: str, intercept: Intercept | None = None) -> AsyncItera
 
         async with serving(forward) as server:
             yield server
+
+
+async def receive(repository: Repository, blob: Descriptor, retry: RetryPolicy = IMPATIENT) -> bytes:
+    """A blob, read and verified."""
+    async with Download(repository, blob, retry, Meter()) as download:
+        return await download.read()
 
 
 def digest(content: bytes) -> str:

@@ -14,9 +14,10 @@ from dockerimage_replication.oci.manifests import Descriptor
 from dockerimage_replication.oci.reference import Reference
 from dockerimage_replication.oci.registry import Repository
 from dockerimage_replication.oci.transport import Transport
+from dockerimage_replication.oci.upload import upload_content
 from dockerimage_replication.shared.endpoints import Endpoints
 
-from .support import CANARY, IMPATIENT, USERNAME, Handler, Server, digest, image_manifest, serving
+from .support import CANARY, IMPATIENT, USERNAME, Handler, Server, digest, image_manifest, receive, serving
 
 BASIC = encode_basic_auth(USERNAME, CANARY)
 ROBOT = Credentials(USERNAME, CANARY)
@@ -86,11 +87,7 @@ async def test_a_real_registry_with_a_password(protected_address: str) -> None:
     store = StaticCredentials({protected_address: ROBOT})
     async with Transport(credentials=store) as transport:
         target = Repository(transport, reference)
-
-        async def content() -> AsyncIterator[bytes]:
-            yield b"config"
-
-        await target.upload_blob(Descriptor("x", digest(b"config"), 6), content())
+        await upload_content(target, Descriptor("x", digest(b"config"), 6), b"config")
         assert await target.blob_exists(digest(b"config"))
     async with Transport() as transport:
         with pytest.raises(Unauthorized, match="wants credentials, and none are configured"):
@@ -229,8 +226,7 @@ async def test_a_blob_on_another_host_is_fetched_without_authorization(status: i
     async with serving(store) as storage, serving(registry) as server:
         async with Transport(credentials=static(server)) as transport:
             blob = Descriptor("x", digest(b"content"), 7)
-            chunks = [chunk async for chunk in repository(transport, server).open_blob(blob)]
-        assert b"".join(chunks) == b"content"
+            assert await receive(repository(transport, server), blob) == b"content"
         assert storage.authorizations() == [None]
 
 

@@ -16,10 +16,11 @@ from dockerimage_replication.oci.errors import (
 from dockerimage_replication.oci.manifests import OCI_MANIFEST, SIZE_LIMIT, Descriptor
 from dockerimage_replication.oci.reference import Reference
 from dockerimage_replication.oci.registry import Repository
-from dockerimage_replication.oci.transport import CHUNK, Transport
+from dockerimage_replication.oci.transport import Transport
+from dockerimage_replication.oci.upload import upload_content
 from dockerimage_replication.shared.endpoints import Endpoints
 
-from .support import IMPATIENT, Client, Handler, Server, digest, image_manifest, proxy, serving
+from .support import IMPATIENT, MIB, Client, Handler, Server, digest, image_manifest, proxy, receive, serving
 
 IMAGE = image_manifest(b"config", [])
 
@@ -38,9 +39,8 @@ def of(content: bytes) -> Descriptor:
     return Descriptor("application/octet-stream", digest(content), len(content))
 
 
-async def pieces(content: bytes, size: int = CHUNK) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), size):
-        yield content[start : start + size]
+async def once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def always(response: Mapping[str, object]) -> Handler:
@@ -81,21 +81,39 @@ async def test_what_does_not_exist_is_not_found(transport: Transport, source: Cl
         assert (missing.value.status, missing.value.code) == (404, "MANIFEST_UNKNOWN")
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, 5 * CHUNK])
-async def test_a_blob_comes_back_as_it_went(transport: Transport, source: Client, size: int) -> None:
+@pytest.mark.parametrize("size", [0, 1, MIB])
+async def test_a_blob_from_memory_goes_in_one_request(
+    transport: Transport, source: Client, size: int
+) -> None:
     content = bytes(index * 31 % 251 for index in range(min(size, 1000))) * (size // 1000 + 1)
     content = content[:size]
     async with proxy(source.address) as front:
         repository = at(transport, front, "verbs/blob")
-        await repository.upload_blob(of(content), pieces(content))
-        chunks = [chunk async for chunk in repository.open_blob(of(content))]
-        assert b"".join(chunks) == content
-        assert all(len(chunk) <= CHUNK for chunk in chunks)
-        writes = [seen.method for seen in front.requests if seen.method != "GET"]
-        assert writes == (["POST", "PUT"] if size <= CHUNK else ["POST", "PATCH", "PUT"])
-        bodies = front.seen("PATCH") + front.seen("PUT")
-        assert [int(seen.headers["Content-Length"]) for seen in bodies] == [size, 0][: len(bodies)]
-        assert not any("Transfer-Encoding" in seen.headers for seen in bodies)
+        await upload_content(repository, of(content), content)
+        assert await receive(repository, of(content)) == content
+        assert [seen.method for seen in front.requests if seen.method != "GET"] == ["POST", "PUT"]
+        [body] = front.seen("PUT")
+        assert int(body.headers["Content-Length"]) == size
+        assert "Transfer-Encoding" not in body.headers
+
+
+async def test_a_blob_is_read_from_any_byte_on(transport: Transport, source: Client) -> None:
+    content = bytes(range(256)) * 1000
+    await source.put_blob("verbs/part", content)
+    repository = at(transport, source, "verbs/part")
+    for start in (0, 1, 255_999):
+        part = b"".join([chunk async for chunk in repository.read_blob(of(content), start)])
+        assert part == content[start:]
+
+
+async def test_a_registry_without_range_requests_sends_everything_and_the_beginning_is_left_out(
+    transport: Transport,
+) -> None:
+    async with serving(always({"body": b"0123456789"})) as server:
+        repository = at(transport, server, "a")
+        part = b"".join([chunk async for chunk in repository.read_blob(of(b"0123456789"), 7)])
+        assert part == b"789"
+        assert server.requests[0].headers["Range"] == "bytes=7-"
 
 
 async def test_a_blob_is_mounted_or_an_upload_takes_its_place(transport: Transport, source: Client) -> None:
@@ -105,7 +123,7 @@ async def test_a_blob_is_mounted_or_an_upload_takes_its_place(transport: Transpo
     assert await source.get_blob("verbs/mounted", digest(b"mountable")) == b"mountable"
     upload = await repository.mount_blob(digest(b"nowhere"), "verbs/origin")
     assert upload is not None
-    await repository.upload_blob(of(b"nowhere"), pieces(b"nowhere"), upload)
+    await upload_content(repository, of(b"nowhere"), b"nowhere", upload)
     assert await source.get_blob("verbs/mounted", digest(b"nowhere")) == b"nowhere"
 
 
@@ -118,8 +136,12 @@ async def test_the_location_of_an_upload_may_be_relative(transport: Transport, r
         return web.Response(status=202, headers={"Location": f"{base}/go%2Fon?_state=a%2Bb%3D&x"})
 
     async with serving(handler) as server:
-        content = b"x" * (CHUNK + 1)
-        await at(transport, server, "a").upload_blob(of(content), pieces(content))
+        content = b"content"
+        repository = at(transport, server, "a")
+        upload = await repository.append(
+            await repository.begin_upload(of(content)), of(content), once(content), len(content)
+        )
+        await repository.finish_upload(upload, of(content))
         paths = [seen.raw_path for seen in server.requests[1:]]
         assert paths[0] == "/go%2Fon?_state=a%2Bb%3D&x"
         assert paths[1] == f"/go%2Fon?_state=a%2Bb%3D&x&digest=sha256%3A{digest(content)[7:]}"
@@ -189,7 +211,7 @@ async def test_an_endless_manifest_is_cut_off(transport: Transport) -> None:
         response = web.StreamResponse()
         await response.prepare(request)
         while True:
-            await response.write(b" " * CHUNK)
+            await response.write(b" " * MIB)
 
     async with serving(handler) as server:
         with pytest.raises(InvalidManifest, match=f"larger than {SIZE_LIMIT}"):
@@ -198,14 +220,20 @@ async def test_an_endless_manifest_is_cut_off(transport: Transport) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "problem"),
-    [(b"contenx", "has the digest"), (b"conten", "6 bytes arrived"), (b"content+", "more than the 7 bytes")],
+    [(b"contenx", "has the digest"), (b"content+", "more than the 7 bytes")],
 )
 async def test_a_blob_that_is_not_its_descriptor_is_refused(
     transport: Transport, sent: bytes, problem: str
 ) -> None:
     async with serving(always({"body": sent})) as server:
         with pytest.raises(DigestMismatch, match=problem):
-            _ = [chunk async for chunk in at(transport, server, "a").open_blob(of(b"content"))]
+            await receive(at(transport, server, "a"), of(b"content"))
+
+
+async def test_a_blob_that_always_ends_too_early_is_unavailable(transport: Transport) -> None:
+    async with serving(always({"body": b"conten"})) as server:
+        with pytest.raises(Unavailable, match="ended too early"):
+            await receive(at(transport, server, "a"), of(b"content"))
 
 
 async def test_what_a_registry_stored_under_another_digest_is_an_error(transport: Transport) -> None:
@@ -213,21 +241,22 @@ async def test_what_a_registry_stored_under_another_digest_is_an_error(transport
     async with serving(always({"status": 201, "headers": stored})) as server:
         repository = at(transport, server, "a")
         with pytest.raises(DigestMismatch, match="stored it as"):
-            await repository.upload_blob(of(b"content"), pieces(b"content"))
+            await upload_content(repository, of(b"content"), b"content")
 
 
 async def test_an_upload_without_a_location_is_an_error(transport: Transport) -> None:
     async with serving(always({"status": 202})) as server:
         with pytest.raises(RegistryError, match="named no location"):
-            await at(transport, server, "a").upload_blob(of(b"content"), pieces(b"content"))
+            await upload_content(at(transport, server, "a"), of(b"content"), b"content")
 
 
-async def test_an_upload_that_the_registry_has_lost_can_be_tried_again(transport: Transport) -> None:
+async def test_an_upload_that_the_registry_loses_is_begun_anew_some_times(transport: Transport) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         if request.method == "POST":
             return web.Response(status=202, headers={"Location": "/x"})
         return web.Response(status=404)
 
     async with serving(handler) as server:
-        with pytest.raises(Unavailable, match="has lost the upload"):
-            await at(transport, server, "a").upload_blob(of(b"content"), pieces(b"content"))
+        with pytest.raises(NotFound):
+            await upload_content(at(transport, server, "a"), of(b"content"), b"content")
+        assert 1 < len(server.seen("POST")) == len(server.seen("PUT")) < 20
