@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import cast
+from typing import Any, cast
 
 from .errors import ConnectionBroken, Stalled
 from .exchange import Exchange
@@ -142,7 +142,8 @@ class Connection(asyncio.Protocol):
         """Send a stream; an answer that comes before its end ends it, for it is a refusal."""
         sending = asyncio.ensure_future(self._send(body, exchange, idle_timeout))
         try:
-            await asyncio.wait({sending, exchange.head}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {sending, exchange.head}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
             else:
