@@ -82,11 +82,15 @@ def wants_basic() -> Rule:
 
 
 def refuses_everything() -> Rule:
-    """Asks for credentials, whatever it gets, and quotes what it got."""
+    """Asks for credentials, refuses to serve with those it gets, and quotes them."""
 
     async def rule(request: Request, forward: Forward) -> Reply:
-        message = f"bad credentials: {request.headers.get('Authorization')}"
-        return Reply.error(401, "UNAUTHORIZED", message, {"WWW-Authenticate": 'Basic realm="x"'})
+        sent = request.headers.get("Authorization")
+        if sent and request.method == "HEAD":  # an answer to it could quote nothing
+            return await forward(request)
+        if sent:
+            return Reply.error(403, "DENIED", f"bad credentials: {sent}")
+        return Reply.error(401, "UNAUTHORIZED", "login", {"WWW-Authenticate": 'Basic realm="x"'})
 
     return rule
 
