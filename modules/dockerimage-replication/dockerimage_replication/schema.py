@@ -34,8 +34,15 @@ def _reference(value: str) -> str:
 
 def _mapping_target(value: str) -> str:
     host, slash, path = value.partition("/")
+    _without_credentials(host)
     Reference(host, f"{path}{slash}x", "x")
     return value
+
+
+def _without_credentials(host: str) -> None:
+    """Checked before anything else, because other messages quote what is wrong."""
+    if "@" in host:
+        raise ValueError("must not hold credentials, a query or a fragment")
 
 
 def _mapping_keys(mappings: Mapping[str, str]) -> Mapping[str, str]:
@@ -54,6 +61,7 @@ def _is_registry(host: str) -> bool:
 
 def _chart_repository(value: str) -> str:
     scheme, _, address = value.partition("://")
+    _without_credentials((address or scheme).partition("/")[0])
     try:
         if scheme == "oci":
             Reference.parse(f"{address.rstrip('/')}/x:1")

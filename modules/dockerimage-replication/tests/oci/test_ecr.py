@@ -1,0 +1,160 @@
+"""Copies into a registry with the rules of Amazon ECR; each test is about one of them."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+from dockerimage_replication.oci.copy import Copier
+from dockerimage_replication.oci.credentials import Credentials
+from dockerimage_replication.oci.errors import NotFound, RegistryError
+from dockerimage_replication.oci.reference import Reference
+from dockerimage_replication.oci.retry import RetryPolicy
+from dockerimage_replication.oci.transport import Transport
+from registry_doubles.ecr import Ecr, EcrTokens, Rate
+from registry_doubles.proxy import Proxy
+from registry_doubles.uploads import AtomicUploads
+
+from .support import Client, digest
+from .test_copy import assert_same, noise
+
+MIB = 1024 * 1024
+PATIENT = RetryPolicy(tries=8, first_delay=0.05, longest_delay=0.5)
+
+
+@dataclass
+class AccountLogin:
+    """Gives tokens as `GetAuthorizationToken` does: a new one only when it is asked to refresh."""
+
+    tokens: EcrTokens
+    password: str = field(default="")
+
+    async def credentials(self, host: str, *, refresh: bool) -> Credentials | None:
+        if refresh or not self.password:
+            self.password = self.tokens.issue()
+        return Credentials("AWS", self.password)
+
+
+def at(place: Client | Proxy, name: str) -> Reference:
+    return Reference.parse(f"{place.address}/{name}")
+
+
+async def test_a_blob_is_mounted_only_from_an_image_that_is_there(
+    source: Client, destination: Client
+) -> None:
+    shared = noise("ecr", 2 * MIB)
+    for name in ("one", "two"):
+        await source.put_image(f"ecr/{name}", "1", [shared, name.encode()])
+    with Proxy(destination.address, [Ecr()]) as front:
+        async with Transport() as transport:
+            copier = Copier(transport)
+            await copier.copy_image(at(source, "ecr/one:1"), at(front, "ecr/one:1"))
+            result = await copier.copy_image(at(source, "ecr/two:1"), at(front, "ecr/two:1"))
+        mounts = front.recording.seen("POST", "mount=")
+    assert result.blobs_mounted == 2  # the layer and the config, which both images have
+    assert {seen.status for seen in mounts} == {201}
+    await assert_same(source, destination, "ecr/two", "1", "ecr/two")
+
+
+async def test_images_side_by_side_arrive_although_nothing_can_be_mounted_yet(
+    source: Client, destination: Client
+) -> None:
+    names = [f"side-{number}" for number in range(4)]
+    for name in names:
+        await source.put_image(f"ecr/{name}", "1", [noise("side", MIB), name.encode()])
+    with Proxy(destination.address, [Ecr()]) as front:
+        async with Transport() as transport:
+            copier = Copier(transport)
+            await asyncio.gather(
+                *[
+                    copier.copy_image(at(source, f"ecr/{name}:1"), at(front, f"ecr/{name}:1"))
+                    for name in names
+                ]
+            )
+    for name in names:
+        await assert_same(source, destination, f"ecr/{name}", "1", f"ecr/{name}")
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        401,
+        pytest.param(403, marks=pytest.mark.xfail(strict=True, reason="the client renews on 401 only")),
+        pytest.param(400, marks=pytest.mark.xfail(strict=True, reason="the client renews on 401 only")),
+    ],
+)
+async def test_a_token_that_expires_in_mid_run_is_renewed(
+    source: Client, destination: Client, status: int
+) -> None:
+    """Private registries say 403, ECR Public says 400, and neither sends a challenge."""
+    await source.put_index("ecr/expires", "1", [[b"a", b"b"], [b"c", noise("expires", 3 * MIB)]])
+    tokens = EcrTokens(uses=7, expired_status=status)
+    with Proxy(destination.address, [Ecr(tokens=tokens)]) as front:
+        async with Transport(credentials=AccountLogin(tokens), retry=PATIENT) as transport:
+            await Copier(transport).copy_image(at(source, "ecr/expires:1"), at(front, "expires:1"))
+    assert tokens.issued > 1
+    await assert_same(source, destination, "ecr/expires", "1", "expires")
+
+
+async def test_more_manifests_than_the_registry_takes_in_a_second(
+    source: Client, destination: Client
+) -> None:
+    names = [str(number) for number in range(24)]
+    for name in names:
+        await source.put_image("ecr/many", name, [name.encode()])
+    with Proxy(destination.address, [Ecr(put_image=Rate(10))]) as front:
+        async with Transport() as transport:
+            copier = Copier(transport)
+            await asyncio.gather(
+                *[
+                    copier.copy_image(at(source, f"ecr/many:{name}"), at(front, f"many:{name}"))
+                    for name in names
+                ]
+            )
+        assert front.recording.statistics()["statuses"]["429"] > 0  # type: ignore[index]
+    for name in names:
+        await assert_same(source, destination, "ecr/many", name, "many")
+
+
+async def test_an_immutable_tag_is_not_written_again_and_a_moved_one_is_an_error(
+    source: Client, destination: Client
+) -> None:
+    await source.put_image("ecr/immutable", "1", [b"old"])
+    with Proxy(destination.address, [Ecr(immutable=True)]) as front:
+        for _ in range(2):
+            async with Transport() as transport:
+                await Copier(transport).copy_image(at(source, "ecr/immutable:1"), at(front, "immutable:1"))
+        assert len(front.recording.seen("PUT", "/manifests/1")) == 1
+        await source.put_image("ecr/immutable", "1", [b"new"])
+        async with Transport() as transport:
+            with pytest.raises(RegistryError, match=r"immutable:1: .*repository is immutable"):
+                await Copier(transport).copy_image(at(source, "ecr/immutable:1"), at(front, "immutable:1"))
+
+
+async def test_a_repository_that_does_not_exist_is_named(source: Client, destination: Client) -> None:
+    await source.put_image("ecr/homeless", "1", [b"layer"])
+    with Proxy(destination.address, [Ecr(repositories={"other"})]) as front:
+        async with Transport() as transport:
+            with pytest.raises(NotFound, match=r"homeless.*NAME_UNKNOWN"):
+                await Copier(transport).copy_image(at(source, "ecr/homeless:1"), at(front, "homeless:1"))
+
+
+@pytest.mark.parametrize("tells_progress", [False, True])
+async def test_a_large_blob_arrives_in_parts_that_are_large_enough(
+    source: Client, destination: Client, tells_progress: bool
+) -> None:
+    """Parts are answered with 201 and a Range that stays behind, or as the specification has it."""
+    content = noise("parts", 26 * MIB)
+    await source.put_image("ecr/parts", "1", [content])
+    uploads = AtomicUploads(tells_progress=tells_progress, minimum_part=5 * MIB)
+    with Proxy(destination.address, [Ecr(uploads=uploads)]) as front:
+        async with Transport() as transport:
+            await Copier(transport).copy_image(at(source, "ecr/parts:1"), at(front, "parts:1"))
+    assert uploads.refused == 0
+    assert await destination.get_blob("parts", digest(content)) == content
+
+
+async def test_the_referrers_endpoint_is_refused(destination: Client) -> None:
+    with Proxy(destination.address, [Ecr()]) as front:
+        url = f"http://{front.address}/v2/a/referrers/{digest(b'x')}"
+        async with destination._session.get(url) as answer:
+            assert answer.status == 405
