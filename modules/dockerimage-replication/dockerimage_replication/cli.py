@@ -19,10 +19,12 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dockerimage_replication", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser(
-        "apply",
-        help="replicate the images and charts of the data files, and upload the inventory",
-    ).set_defaults(run=_apply)
+    _apply_options(
+        commands.add_parser(
+            "apply",
+            help="replicate the images and charts of the data files, and upload the inventory",
+        )
+    )
     commands.add_parser(
         "destroy",
         help="release what this deployment uses; with retention-type DESTROY delete what nobody uses",
@@ -30,6 +32,13 @@ def _parser() -> argparse.ArgumentParser:
     _plan_options(commands.add_parser("plan", help="show what `apply` would copy, and why; changes nothing"))
     _lint_options(commands.add_parser("lint", help="check all data files of a folder against their charts"))
     return parser
+
+
+def _apply_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_apply)
+    parser.add_argument(
+        "--refresh", action="store_true", help="ask the sources again which digest each tag has"
+    )
 
 
 def _plan_options(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +68,7 @@ def _json_option(parser: argparse.ArgumentParser) -> None:
 def _apply(arguments: argparse.Namespace) -> int:
     from .apply import apply  # the HTTP client is slow to load, and `destroy` does without
 
-    return apply()
+    return apply(refresh=arguments.refresh)
 
 
 def _destroy(arguments: argparse.Namespace) -> int:

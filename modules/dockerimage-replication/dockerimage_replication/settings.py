@@ -58,6 +58,12 @@ class Parameters(CommonParameters):
         description="Folder inside the module's bundle that holds the data files.",
     )
 
+    refresh_tags: bool = Field(
+        default=False,
+        description="`true`: every run asks the sources which digest a tag has now, and follows a tag that "
+        "has moved. `false`: an image keeps the digest that the lock of the last run names.",
+    )
+
     @field_validator("eks_version")
     @classmethod
     def _looks_like_a_version(cls, value: str) -> str:
