@@ -4,19 +4,18 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from .charts.archive import ChartError
 from .charts.push import replicate_chart
+from .digests import NO_ANSWER, is_in_place
 from .lock import Lock, LockedChart, LockedImage
 from .oci.copy import Copier
-from .oci.errors import NotFound, RegistryError
+from .oci.errors import NotFound
 from .oci.reference import Reference
 from .oci.transport import Transport
 from .progress import Progress, readable_size
 from .resolve import Image, ResolvedChart
 from .shared.errors import UserError
-from .work import Work, is_in_place
+from .work import Work
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Copies:
     async def _attempt(self, subject: str, copy: Coroutine[None, None, None]) -> _Failure | None:
         try:
             await copy
-        except (RegistryError, ChartError, UserError, ClientError, BotoCoreError) as error:
+        except (ChartError, *NO_ANSWER) as error:
             self._progress.say(f"FAILED {subject}: {error}")
             return _Failure(subject, str(error))
         return None

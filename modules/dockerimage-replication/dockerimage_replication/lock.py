@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from .oci.digest import is_digest
 from .oci.reference import InvalidReference, Reference
@@ -89,6 +90,12 @@ class Lock:
         images = {private: image.digest for private, image in self.images.items()}
         return images | {private: chart.digest for private, chart in self.charts.items()}
 
+    @property
+    def attached(self) -> dict[str, tuple[str, ...]]:
+        """Private reference -> tags or digests of what was copied with it, of images and charts."""
+        images = {private: image.attached for private, image in self.images.items()}
+        return images | {private: chart.attached for private, chart in self.charts.items()}
+
     @classmethod
     def parse(cls, content: bytes, name: str) -> "Lock":
         """Read what `serialise` wrote.
@@ -165,7 +172,7 @@ def _entries(
 
 def _image(value: Mapping[str, object], place: str) -> LockedImage:
     return LockedImage(
-        source=_text(value, "source", place),
+        source=_reference(value, "source", place),
         address=_reference(value, "address", place),
         digest=_digest(value, place),
         attached=_attached(value, place),
@@ -176,7 +183,7 @@ def _chart(value: Mapping[str, object], place: str) -> LockedChart:
     return LockedChart(
         name=_text(value, "name", place),
         version=_text(value, "version", place),
-        repository=_text(value, "repository", place),
+        repository=_chart_repository(value, place),
         digest=_digest(value, place),
         address=None if value.get("address") is None else _reference(value, "address", place),
         attached=_attached(value, place),
@@ -203,6 +210,18 @@ def _check_reference(text: str, place: str) -> None:
         raise _DamagedError(f"{place}: {error}") from None
 
 
+def _chart_repository(value: Mapping[str, object], place: str) -> str:
+    found = _text(value, "repository", place)
+    try:
+        parts = urlsplit(found)
+        usable = parts.scheme in ("http", "https", "oci") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        usable = False
+    if not usable:
+        raise _DamagedError(f"`repository` of {place} is no URL of a chart repository")
+    return found
+
+
 def _digest(value: Mapping[str, object], place: str) -> str:
     found = _text(value, "digest", place)
     if not is_digest(found):
@@ -212,6 +231,8 @@ def _digest(value: Mapping[str, object], place: str) -> str:
 
 def _attached(value: Mapping[str, object], place: str) -> tuple[str, ...]:
     found = value.get("attached", [])
-    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise _DamagedError(f"`attached` of {place} is no list of tags or digests")
+    for name in found:
+        _check_reference(f"x/x{'@' if is_digest(name) else ':'}{name}", f"`attached` of {place}")
     return tuple(found)

@@ -10,6 +10,9 @@ from .shared.settings import CommonParameters
 OWNER_MODULE = "dockerimage-replication"
 """Name that the tags of repositories and bucket give as their owner: the module's folder."""
 
+ANY_VERSION = "0.00"
+"""For commands that no single EKS version concerns, because the parameter is required."""
+
 _SHORTENED = re.compile(r"\d+\.\d")  # no EKS version has a minor number of one digit any more
 
 

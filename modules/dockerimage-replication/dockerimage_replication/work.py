@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from . import results
 from .charts.sources import ChartSources
 from .datafiles import DataFiles
+from .digests import is_in_place
 from .lock import Lock, LockedChart
 from .names import split_reference
-from .oci.errors import NotFound, RegistryError
 from .oci.reference import Reference
-from .oci.registry import Repository
 from .oci.transport import Transport
 from .resolve import Image, ResolvedChart, Target, resolve
 from .shared.endpoints import Endpoints
@@ -73,23 +72,3 @@ async def from_lock(transport: Transport, lock: Lock) -> Work | None:
         for private, image in lock.images.items()
     )
     return Work(lock.inventory, tuple(images), kept_charts=lock.charts)
-
-
-async def is_in_place(transport: Transport, private: str, digest: str) -> bool:
-    """Whether a private reference has this digest; False also when the registry does not say."""
-    try:
-        return await digest_at(transport, Reference.parse(private)) == digest
-    except RegistryError:
-        return False
-
-
-async def digest_at(transport: Transport, reference: Reference) -> str | None:
-    """The digest that a reference has by its tag (by its digest without one); None when it is absent.
-
-    Raises:
-        RegistryError: the registry does not say.
-    """
-    try:
-        return await Repository(transport, reference).head_manifest(reference.tag or reference.identifier)
-    except NotFound:
-        return None

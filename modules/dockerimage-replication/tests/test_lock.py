@@ -47,6 +47,10 @@ def test_digests_are_those_of_images_and_charts() -> None:
     assert LOCK.digests == dict.fromkeys([IMAGE, *LOCK.charts], DIGEST)
 
 
+def test_what_is_attached_is_known_by_the_image_that_it_belongs_to() -> None:
+    assert LOCK.attached == {IMAGE: ("sha256-aaa.sig", DIGEST), **dict.fromkeys(LOCK.charts, ())}
+
+
 def test_an_image_is_fetched_again_by_digest_from_the_same_place() -> None:
     assert LOCK.images[IMAGE].pinned == Reference("proxy.local", "app", "1", DIGEST)
 
@@ -79,6 +83,14 @@ def test_what_is_no_lock_is_refused_by_name(content: bytes) -> None:
         (
             {"images": {IMAGE: {"source": "x", "address": "x", "digest": DIGEST, "attached": [1]}}},
             "`attached` of images.",
+        ),
+        (
+            {"images": {IMAGE: {"source": "x", "address": "x", "digest": DIGEST, "attached": ["a/b"]}}},
+            "`attached` of images.",
+        ),
+        (
+            {"charts": {CHART: {"name": "a", "version": "1", "repository": "http://[x", "digest": DIGEST}}},
+            f"`repository` of charts.{CHART} is no URL of a chart repository",
         ),
         ({"charts": {CHART: {"name": "app"}}}, f"`version` of charts.{CHART} is no text"),
     ],
