@@ -4,12 +4,15 @@ import hashlib
 import json
 from pathlib import Path
 
-from pydantic_core import to_jsonable_python
+from pydantic import ConfigDict, TypeAdapter
 
 from . import lock
 from .datafiles import DataFiles
 from .resolve import Target
 from .settings import Parameters
+
+# YAML knows bytes and infinite numbers, JSON does not.
+_PLAIN = TypeAdapter[object](object, config=ConfigDict(ser_json_bytes="base64", ser_json_inf_nan="strings"))
 
 
 def fingerprint(data: DataFiles, parameters: Parameters, target: Target) -> str:
@@ -25,9 +28,8 @@ def fingerprint(data: DataFiles, parameters: Parameters, target: Target) -> str:
         "endpoints": parameters.endpoints.overrides,
         "target": target,
     }
-    # YAML knows bytes and infinite numbers, JSON does not.
-    plain = to_jsonable_python(inputs, bytes_mode="base64", inf_nan_mode="strings")
-    return f"sha256:{hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()}"
+    plain = json.dumps(json.loads(_PLAIN.dump_json(inputs)), sort_keys=True)
+    return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
 
 
 def _program() -> str:

@@ -167,8 +167,10 @@ def test_verify_asks_for_what_is_attached(applied: World, found: Found) -> None:
 
 def test_verify_asks_for_every_image_of_the_inventory(applied: World, found: Found) -> None:
     lock = applied.lock()
-    named = f"{ECR_HOST}/idf-internet.local/team/app:v9"
-    write(applied, replace(lock, inventory={"images": {"x": named}, "additional_images": {"y": "UPPER//"}}))
+    applied.destination.push_image("idf-internet.local/team/app", "v8", b"there")
+    there, named = (f"{ECR_HOST}/idf-internet.local/team/app:{tag}" for tag in ("v8", "v9"))
+    images = {"x": there, "y": named}
+    write(applied, replace(lock, inventory={"images": images, "additional_images": {"z": "UPPER//"}}))
 
     differences = found("verify")
 
