@@ -11,21 +11,28 @@ from .datafiles import DataFiles
 from .resolve import Target
 from .settings import Parameters
 
+# Secrets open sources and do not change what is there. A parameter that is not named here counts: an
+# unneeded look at the charts is cheaper than a result that does not follow its parameters.
+_WITHOUT_INFLUENCE = {
+    "data_path",
+    "helm_distro_secret_key",
+    "helm_distro_secret_name",
+    "helm_repo_secret_key",
+    "helm_repo_secret_name",
+    "refresh_tags",
+    "retention_type",
+}
 # YAML knows bytes and infinite numbers, JSON does not.
 _PLAIN = TypeAdapter[object](object, config=ConfigDict(ser_json_bytes="base64", ser_json_inf_nan="strings"))
 
 
 def fingerprint(data: DataFiles, parameters: Parameters, target: Target) -> str:
-    """The same for the same data files, parameters, destination, and program.
-
-    Secrets are not part of it: they open sources, and do not change what is there.
-    """
+    """The same for the same data files, parameters, destination, and program."""
     inputs = {
         "lock": lock.VERSION,
         "program": _program(),
         "data": data,
-        "eks_version": parameters.eks_version,
-        "endpoints": parameters.endpoints.overrides,
+        "parameters": parameters.model_dump(exclude=_WITHOUT_INFLUENCE),
         "target": target,
     }
     plain = json.dumps(json.loads(_PLAIN.dump_json(inputs)), sort_keys=True)

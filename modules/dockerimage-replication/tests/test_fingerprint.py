@@ -44,6 +44,7 @@ def test_each_input_changes_it(of: Any) -> None:  # noqa: ANN401
         of(target=Target("private.local", "other")),
         of(target=Target("other.local", "idf")),
         of(eks_version="1.34"),
+        of(helm_distro_url="https://example.com/helm.tar.gz"),
         of(registry_endpoints='{"quay.io": "https://mirror.example.com"}'),
     ]
 
@@ -52,6 +53,7 @@ def test_each_input_changes_it(of: Any) -> None:  # noqa: ANN401
 
 def test_secrets_and_what_a_result_does_not_depend_on_do_not(of: Any) -> None:  # noqa: ANN401
     parameters = {"helm_repo_secret_name": "helm", "retention_type": "DESTROY", "refresh_tags": True}
+    parameters |= {"data_path": Path("elsewhere")}
 
     assert of(**parameters) == of()
 
