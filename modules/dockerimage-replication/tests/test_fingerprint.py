@@ -51,6 +51,18 @@ def test_each_input_changes_it(of: Any) -> None:  # noqa: ANN401
     assert len(set(fingerprints)) == len(fingerprints)
 
 
+def test_another_release_of_the_program_changes_it(of: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+    before = of()
+    read = Path.read_bytes
+
+    def edited(path: Path) -> bytes:
+        return read(path) + (b"#" if path.name == "resolve.py" else b"")
+
+    monkeypatch.setattr(Path, "read_bytes", edited)
+
+    assert of() != before
+
+
 def test_secrets_and_what_a_result_does_not_depend_on_do_not(of: Any) -> None:  # noqa: ANN401
     parameters = {"helm_repo_secret_name": "helm", "retention_type": "DESTROY", "refresh_tags": True}
     parameters |= {"data_path": Path("elsewhere")}
