@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .aws import Aws
-from .module_outputs import inventory_key
+from .module_outputs import inventory_key, lock_key
 from .settings import OWNER_MODULE, Parameters
 from .shared import ecr
 from .shared.errors import UserError
@@ -81,11 +81,11 @@ class Cleaner:
         return Plan(self._bucket, tuple((entry, frozenset()) for entry in released))
 
     def plan_removal(self, deployment: Deployment) -> Plan:
-        """Forget a deployment, and delete its inventory and whatever no other deployment uses."""
+        """Forget a deployment, and delete its inventory, its lock and whatever no other deployment uses."""
         records = self._records()
         released = [deployment] if deployment in records else []
         keys = set(object_keys(self._aws.s3, self._bucket)) if self._bucket_exists else set()
-        objects = {inventory_key(*deployment)} & keys
+        objects = {inventory_key(*deployment), lock_key(*deployment)} & keys
         left = keys - objects - {record_key(*entry) for entry in released}
         return Plan(
             self._bucket,

@@ -1,10 +1,14 @@
-"""`python -m dockerimage_replication`: what the deployspec calls, and two commands for people."""
+"""`python -m dockerimage_replication`: what the deployspec calls, and commands for people."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .shared.edge import run
+
+if TYPE_CHECKING:
+    from .locked import LockOptions
 
 _Command = Callable[[argparse.Namespace], int]
 
@@ -19,17 +23,32 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dockerimage_replication", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser(
-        "apply",
-        help="replicate the images and charts of the data files, and upload the inventory",
-    ).set_defaults(run=_apply)
+    _apply_options(
+        commands.add_parser(
+            "apply",
+            help="replicate the images and charts of the data files, and upload the inventory",
+        )
+    )
     commands.add_parser(
         "destroy",
         help="release what this deployment uses; with retention-type DESTROY delete what nobody uses",
     ).set_defaults(run=_destroy)
     _plan_options(commands.add_parser("plan", help="show what `apply` would copy, and why; changes nothing"))
     _lint_options(commands.add_parser("lint", help="check all data files of a folder against their charts"))
+    _verify_options(commands.add_parser("verify", help="check that all that was replicated is in place"))
+    _drift_options(
+        commands.add_parser(
+            "drift", aliases=["diff"], help="show what has changed at sources and destination since the lock"
+        )
+    )
     return parser
+
+
+def _apply_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_apply)
+    parser.add_argument(
+        "--refresh", action="store_true", help="ask the sources again which digest each tag has"
+    )
 
 
 def _plan_options(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +67,26 @@ def _lint_options(parser: argparse.ArgumentParser) -> None:
     _json_option(parser)
 
 
+def _verify_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_verify)
+    _lock_options(parser)
+    _json_option(parser)
+
+
+def _drift_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_drift)
+    _lock_options(parser)
+    _json_option(parser)
+
+
+def _lock_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lock", type=Path, metavar="FILE", help="in place of the lock in the bucket")
+    parser.add_argument("--project", metavar="NAME", help="in place of SEEDFARMER_PROJECT_NAME")
+    parser.add_argument("--deployment", metavar="NAME", help="in place of SEEDFARMER_DEPLOYMENT_NAME")
+    parser.add_argument("--module", metavar="GROUP-NAME", help="in place of SEEDFARMER_MODULE_NAME")
+    parser.add_argument("--region", metavar="NAME", help="in place of the configured region")
+
+
 def _data_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-path", type=Path, metavar="DIR", help="in place of the parameter `data-path`")
 
@@ -59,7 +98,7 @@ def _json_option(parser: argparse.ArgumentParser) -> None:
 def _apply(arguments: argparse.Namespace) -> int:
     from .apply import apply  # the HTTP client is slow to load, and `destroy` does without
 
-    return apply()
+    return apply(refresh=arguments.refresh)
 
 
 def _destroy(arguments: argparse.Namespace) -> int:
@@ -85,3 +124,27 @@ def _lint(arguments: argparse.Namespace) -> int:
     from .lint import lint
 
     return lint(arguments.data_path, as_json=arguments.json)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from .verify import verify
+
+    return verify(_given_lock(arguments), as_json=arguments.json)
+
+
+def _drift(arguments: argparse.Namespace) -> int:
+    from .drift import drift
+
+    return drift(_given_lock(arguments), as_json=arguments.json)
+
+
+def _given_lock(arguments: argparse.Namespace) -> "LockOptions":
+    from .locked import LockOptions
+
+    return LockOptions(
+        file=arguments.lock,
+        project=arguments.project,
+        deployment=arguments.deployment,
+        module=arguments.module,
+        region=arguments.region,
+    )

@@ -15,8 +15,10 @@ from .aws import Aws
 from .charts.oci import SCHEME
 from .charts.repository import reached
 from .datafiles import DataFiles
+from .lock import Lock
 from .oci.credentials import Credentials
 from .oci.endpoints import endpoint_of
+from .oci.reference import Reference
 from .settings import Parameters
 from .shared import ecr
 from .shared.endpoints import Endpoints
@@ -129,13 +131,30 @@ class RunCredentials:
 
 
 def run_credentials(parameters: Parameters, data: Iterable[DataFiles], aws: Aws) -> RunCredentials:
+    """Credentials for the private hosts of data files."""
+    hosts = {host for files in data for host in _private_hosts(files, parameters.endpoints)}
+    return _credentials(parameters, hosts, aws)
+
+
+def lock_credentials(parameters: Parameters, lock: Lock, aws: Aws) -> RunCredentials:
+    """Credentials for the private hosts of a lock: what a mapping has led to, and chart repositories."""
+    endpoints = parameters.endpoints
+    mapped = [
+        image.address for image in lock.images.values() if str(Reference.parse(image.source)) != image.address
+    ]
+    addresses = mapped + [chart.address for chart in lock.charts.values() if chart.address]
+    registries = (Reference.parse(address).registry for address in addresses)
+    hosts = {endpoint_of(endpoints, registry).credential_host for registry in registries}
+    hosts |= {_repository_host(chart.repository, endpoints) for chart in lock.charts.values()}
+    return _credentials(parameters, hosts, aws)
+
+
+def _credentials(parameters: Parameters, hosts: set[str], aws: Aws) -> RunCredentials:
     """Credentials by the host that is really reached: an override's host is who asks for them."""
     secret = None
     if parameters.helm_repo_secret_name:
         secret = HelmSecret(aws.secrets, parameters.helm_repo_secret_name, parameters.helm_repo_secret_key)
-    endpoints = parameters.endpoints
-    hosts = {host for files in data for host in _private_hosts(files, endpoints)}
-    ecr_host = endpoint_of(endpoints, aws.account.ecr_host).credential_host
+    ecr_host = endpoint_of(parameters.endpoints, aws.account.ecr_host).credential_host
     return RunCredentials(aws.ecr, ecr_host, secret, frozenset(hosts))
 
 

@@ -18,13 +18,12 @@ from .oci.credentials import CredentialStore
 from .oci.transport import Transport
 from .problems import DataFilesError, Problem
 from .resolve import Image, Reason, Target, examine
-from .settings import Parameters, is_eks_version
+from .settings import ANY_VERSION, Parameters, is_eks_version
 from .shared.errors import ParameterError
 from .shared.settings import invalid, read
 
 # Names in the private registry do not matter here, only whether there can be any.
 _TARGET = Target("registry", "project")
-_ANY_VERSION = "0.00"  # a parameter that has to be there; all versions are checked
 
 
 def lint(data_path: Path | None, *, as_json: bool) -> int:
@@ -45,7 +44,7 @@ def lint(data_path: Path | None, *, as_json: bool) -> int:
 def _parameters(data_path: Path | None) -> Parameters:
     problems: list[str] = []
     given = {} if data_path is None else {"data_path": data_path}
-    parameters = read(Parameters, problems, eks_version=_ANY_VERSION, **given)
+    parameters = read(Parameters, problems, eks_version=ANY_VERSION, **given)
     if parameters is None:
         raise invalid(problems)
     if not datafiles.versions(parameters.data_path):

@@ -16,6 +16,11 @@ def inventory_key(deployment: str, module: str) -> str:
     return f"{deployment}-{module}-metadata.json"
 
 
+def lock_key(deployment: str, module: str) -> str:
+    """Key of a deployment's lock, beside its inventory."""
+    return f"{deployment}-{module}-lock.json"
+
+
 def inventory_outputs(bucket: str, key: str) -> dict[str, str]:
     """The values of `OUTPUTS` for an inventory."""
     values = (bucket, key, f"{bucket}/{key}")

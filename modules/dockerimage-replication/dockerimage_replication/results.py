@@ -1,4 +1,4 @@
-"""The two files that a run leaves: the inventory (`replication_result.json`) and `updated_images.json`."""
+"""The files that a run leaves: inventory (`replication_result.json`), `updated_images.json`, and the lock."""
 
 import json
 from collections.abc import Mapping
@@ -6,11 +6,13 @@ from pathlib import Path
 
 from .charts.oci import SCHEME
 from .datafiles import DataFiles
+from .lock import Lock
 from .resolve import Resolution, ResolvedChart
 from .shared.errors import UserError
 
 RESULT_FILE = Path("replication_result.json")
 IMAGES_FILE = Path("updated_images.json")
+LOCK_FILE = Path("replication_lock.json")
 
 # Those who install charts put the whole inventory into one environment variable. Linux caps such a
 # string at 128 KiB with the variable's name (execve(2), MAX_ARG_STRLEN), hence the room for a name.
@@ -27,9 +29,9 @@ def inventory(data: DataFiles, resolution: Resolution) -> dict[str, object]:
     }
 
 
-def updated_images(resolution: Resolution) -> list[dict[str, str]]:
+def updated_images(lock: Lock) -> list[dict[str, str]]:
     """Where every image was fetched from and where it is now, each pair once."""
-    pairs = sorted({(str(image.address), image.private) for image in resolution.images})
+    pairs = sorted((image.address, private) for private, image in lock.images.items())
     return [{"src": source, "target": target} for source, target in pairs]
 
 
@@ -48,10 +50,11 @@ def compact(inventory: Mapping[str, object]) -> bytes:
     return content
 
 
-def write(inventory: Mapping[str, object], images: list[dict[str, str]]) -> None:
-    """Write both files next to the module, for people to read."""
+def write(inventory: Mapping[str, object], images: list[dict[str, str]], lock: Lock) -> None:
+    """Write the files next to the module, for people to read."""
     RESULT_FILE.write_text(json.dumps(inventory, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     IMAGES_FILE.write_text(json.dumps(images, indent=2) + "\n", encoding="utf-8")
+    LOCK_FILE.write_bytes(lock.serialise())
 
 
 def _chart(chart: ResolvedChart) -> dict[str, object]:

@@ -10,6 +10,9 @@ from .shared.settings import CommonParameters
 OWNER_MODULE = "dockerimage-replication"
 """Name that the tags of repositories and bucket give as their owner: the module's folder."""
 
+ANY_VERSION = "0.00"
+"""For commands that no single EKS version concerns, because the parameter is required."""
+
 _SHORTENED = re.compile(r"\d+\.\d")  # no EKS version has a minor number of one digit any more
 
 
@@ -56,6 +59,12 @@ class Parameters(CommonParameters):
     data_path: Path = Field(
         default=Path("data/eks_dockerimage-replication/versions"),
         description="Folder inside the module's bundle that holds the data files.",
+    )
+
+    refresh_tags: bool = Field(
+        default=False,
+        description="`true`: every run asks the sources which digest a tag has now, and follows a tag that "
+        "has moved. `false`: an image keeps the digest that the lock of the last run names.",
     )
 
     @field_validator("eks_version")

@@ -27,6 +27,7 @@ from dockerimage_replication import apply
 from dockerimage_replication.aws import Aws
 from dockerimage_replication.charts.archive import read_chart
 from dockerimage_replication.charts.fetched import FetchedChart
+from dockerimage_replication.lock import Lock
 from dockerimage_replication.shared.usage import UsageRecords
 
 ACCOUNT = "123456789012"
@@ -38,6 +39,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 MODULE = "replication-images"
 KEY = f"dev-{MODULE}-metadata.json"
+LOCK_KEY = f"dev-{MODULE}-lock.json"
 CHART_CONFIG = "application/vnd.cncf.helm.config.v1+json"
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 PROVENANCE = "application/vnd.cncf.helm.chart.provenance.v1.prov"
@@ -147,6 +149,11 @@ class ChartServer:
             {"apiVersion": "v1", "entries": self._entries}
         ).encode()
 
+    def replace(self, name: str, version: str, archive: bytes) -> None:
+        """Publish other content under a version that is there already."""
+        self._entries[name] = [entry for entry in self._entries[name] if entry["version"] != version]
+        self.add(name, version, archive)
+
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
         outer = self
 
@@ -188,7 +195,7 @@ def docker_registry(folder: Path) -> Iterator[str]:
     configuration = {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder)}},
+        "storage": {"filesystem": {"rootdirectory": str(folder)}, "delete": {"enabled": True}},
         "http": {"addr": address},
     }
     (folder / "config.yml").write_text(yaml.safe_dump(configuration))
@@ -267,6 +274,10 @@ class Client:
         except urllib.error.HTTPError:
             return None
 
+    def delete(self, repository: str, digest: str) -> None:
+        """Delete a manifest and its tags."""
+        self._open("DELETE", f"{repository}/manifests/{digest}").close()
+
     def manifest(self, repository: str, tag: str) -> dict[str, Any]:
         with self._open("GET", f"{repository}/manifests/{tag}") as answer:
             value: dict[str, Any] = json.load(answer)
@@ -333,14 +344,18 @@ class World:
         (self._data / "default.yaml").write_text(yaml.safe_dump(self.default))
         (self._data / "1.33.yaml").write_text(yaml.safe_dump(self.version))
 
-    def apply(self) -> None:
+    def apply(self, *, refresh: bool = False) -> None:
         self.write_data()
-        assert apply.apply() == 0
+        assert apply.apply(refresh=refresh) == 0
 
     def inventory(self) -> dict[str, Any]:
         body = self.aws.s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
         value: dict[str, Any] = json.loads(body)
         return value
+
+    def lock(self) -> Lock:
+        body = self.aws.s3.get_object(Bucket=BUCKET, Key=LOCK_KEY)["Body"].read()
+        return Lock.parse(body, LOCK_KEY)
 
     def objects(self) -> set[str]:
         return {item["Key"] for item in self.aws.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}

@@ -13,6 +13,7 @@ from replication_support import (
     CHART_LAYER,
     ECR_HOST,
     KEY,
+    LOCK_KEY,
     MODULE,
     PROVENANCE,
     SECRET,
@@ -105,7 +106,7 @@ def test_repositories_and_bucket_are_ours_and_on_record(world: World) -> None:
     }
     assert ecr.repository_names(world.aws.ecr) == repositories
     assert world.usage() == repositories
-    assert world.objects() == {KEY, f"usage/dev/{MODULE}.json"}
+    assert world.objects() == {KEY, LOCK_KEY, f"usage/dev/{MODULE}.json"}
 
 
 def test_what_a_deployment_no_longer_needs_leaves_its_record(world: World) -> None:

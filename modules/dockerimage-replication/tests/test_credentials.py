@@ -4,8 +4,10 @@ import json
 
 import pytest
 from dockerimage_replication.aws import Aws
-from dockerimage_replication.credentials import HelmSecret, RunCredentials
+from dockerimage_replication.credentials import HelmSecret, RunCredentials, lock_credentials
+from dockerimage_replication.lock import Lock, LockedChart, LockedImage
 from dockerimage_replication.oci.credentials import Credentials
+from dockerimage_replication.settings import Parameters
 from dockerimage_replication.shared.errors import UserError
 from replication_support import ECR_HOST
 
@@ -35,6 +37,35 @@ async def test_only_hosts_of_the_secret_get_it(aws: Aws) -> None:
 
     assert await credentials.credentials("other.example", refresh=False) is None
     assert await credentials.credentials("charts.example:8443", refresh=False) is None
+
+
+async def test_with_a_lock_the_secret_belongs_to_mapped_hosts_and_chart_repositories(aws: Aws) -> None:
+    secret(aws, ENTRY)
+    digest = f"sha256:{'a' * 64}"
+    lock = Lock(
+        "inputs",
+        images={
+            "private/a:1": LockedImage("quay.io/a:1", "mirror.example/a:1", digest),
+            "private/b:1": LockedImage("b:1", "docker.io/library/b:1", digest),
+            "private/c:1": LockedImage("ghcr.io/c:1", "ghcr.io/c:1", digest),
+        },
+        charts={
+            "private/d:1": LockedChart("d", "1", "https://charts.example/stable", digest),
+            "private/e:1": LockedChart("e", "1", "oci://oci.example/x", digest, "proxy.example/x/e:1"),
+        },
+    )
+    parameters = Parameters(
+        eks_version="1.33",
+        helm_repo_secret_name="team-secret",
+        registry_endpoints='{"mirror.example": "https://real.example:8443"}',
+    )
+
+    credentials = lock_credentials(parameters, lock, aws)
+
+    for host in ("real.example:8443", "charts.example", "oci.example", "proxy.example"):
+        assert await credentials.credentials(host, refresh=False) == Credentials("robot", CANARY)
+    for host in ("quay.io", "mirror.example", "docker.io", "ghcr.io"):
+        assert await credentials.credentials(host, refresh=False) is None
 
 
 async def test_the_account_registry_gets_its_own_login_even_if_the_secret_names_it(aws: Aws) -> None:

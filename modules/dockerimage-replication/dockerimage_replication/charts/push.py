@@ -38,6 +38,15 @@ async def replicate_chart(
     return await _push(Repository(transport, destination), fetched, destination.identifier)
 
 
+def pushed_digest(fetched: FetchedChart) -> str:
+    """The digest that a chart of an http(s) repository has at its destination.
+
+    Raises:
+        ChartError: its metadata cannot be written as JSON.
+    """
+    return chart_manifest(fetched.chart, _config(fetched.chart), fetched.archive).digest
+
+
 async def _push(repository: Repository, fetched: FetchedChart, tag: str) -> str:
     config = _config(fetched.chart)
     manifest = chart_manifest(fetched.chart, config, fetched.archive)

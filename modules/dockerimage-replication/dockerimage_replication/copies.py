@@ -1,0 +1,123 @@
+"""All copies of a run, side by side; one that fails does not stop the others."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+
+from .charts.archive import ChartError
+from .charts.push import replicate_chart
+from .digests import NO_ANSWER, is_in_place
+from .lock import Lock, LockedChart, LockedImage
+from .oci.copy import Copier
+from .oci.errors import NotFound
+from .oci.reference import Reference
+from .oci.transport import Transport
+from .progress import Progress, readable_size
+from .resolve import Image, ResolvedChart
+from .shared.errors import UserError
+from .work import Work
+
+
+@dataclass(frozen=True)
+class _Failure:
+    subject: str
+    reason: str
+
+
+class Copies:
+    """Brings images and charts into place.
+
+    Args:
+        transport: how registries are reached.
+        progress: told what is copied.
+        lock: says which digest a tag had; its images are compared with the destination alone, and
+            are not followed when the tag moves at the source. None to ask every source.
+    """
+
+    def __init__(self, transport: Transport, progress: Progress, lock: Lock | None) -> None:
+        self._transport = transport
+        self._copier = Copier(transport)
+        self._progress = progress
+        self._lock = lock or Lock("")
+        self._images: dict[str, LockedImage] = {}
+        self._charts: dict[str, LockedChart] = {}
+
+    async def run(self, work: Work, inputs: str) -> Lock:
+        """Have everything in place; the lock of it, for the inputs that `work` came from.
+
+        Raises:
+            UserError: some could not be copied; all of them, each with its reason.
+        """
+        attempts = [self._attempt(image.source, self._image(image)) for image in work.images]
+        attempts += [self._attempt(private, self._chart(chart)) for private, chart in work.charts.items()]
+        failures = [failure for failure in await asyncio.gather(*attempts) if failure]
+        if failures:
+            lines = "".join(f"\n  - {failure.subject}: {failure.reason}" for failure in failures)
+            raise UserError(
+                f"{len(failures)} of {len(attempts)} images and charts could not be replicated; the others "
+                f"are in place, and no inventory was uploaded:{lines}"
+            )
+        charts = {**work.kept_charts, **self._charts}
+        self._progress.say(f"{len(self._images)} images and {len(charts)} charts are in place")
+        return Lock(inputs, self._images, charts, work.inventory)
+
+    async def _attempt(self, subject: str, copy: Coroutine[None, None, None]) -> _Failure | None:
+        try:
+            await copy
+        except (ChartError, *NO_ANSWER) as error:
+            self._progress.say(f"FAILED {subject}: {error}")
+            return _Failure(subject, str(error))
+        return None
+
+    async def _image(self, image: Image) -> None:
+        locked = self._lock.images.get(image.private)
+        if locked and locked.address == str(image.address):
+            self._images[image.private] = await self._locked_image(image, locked)
+        else:
+            self._images[image.private] = await self._copied_image(image, image.address)
+
+    async def _locked_image(self, image: Image, locked: LockedImage) -> LockedImage:
+        """Keep what the lock says: one request when it is in place."""
+        if await is_in_place(self._transport, image.private, locked.digest):
+            return replace(locked, source=image.source)
+        try:
+            return await self._copied_image(image, locked.pinned)
+        except NotFound:
+            self._progress.say(
+                f"{image.address} has lost {locked.digest}, which the lock names: asking for its tag again"
+            )
+            return await self._copied_image(image, image.address)
+
+    async def _copied_image(self, image: Image, origin: Reference) -> LockedImage:
+        result = await self._copier.copy_image(origin, Reference.parse(image.private))
+        copied = f"{readable_size(result.bytes_transferred)} copied"
+        self._progress.say(f"{image.source} -> {image.private} ({copied}, {result.digest})")
+        return LockedImage(image.source, str(image.address), result.digest)
+
+    async def _chart(self, chart: ResolvedChart) -> None:
+        destination = Reference.parse(chart.private)
+        digest = await replicate_chart(self._transport, self._copier, chart.fetched, destination)
+        self._progress.say(f"chart {chart.workload.chart} {chart.version} -> {chart.private} ({digest})")
+        locked = LockedChart(
+            name=chart.workload.chart,
+            version=chart.version,
+            repository=chart.workload.repository,
+            digest=digest,
+            address=_address(chart),
+        )
+        if self._has_changed(chart.private, locked):
+            self._progress.say(
+                f"chart {locked.name} {locked.version} of {locked.repository} is another one than in the "
+                "last run, under the same version"
+            )
+        self._charts[chart.private] = locked
+
+    def _has_changed(self, private: str, chart: LockedChart) -> bool:
+        before = self._lock.charts.get(private)
+        return before is not None and before.digest != chart.digest and before.repository == chart.repository
+
+
+def _address(chart: ResolvedChart) -> str | None:
+    """Where a chart is asked for by its tag, None for one from an http(s) chart repository."""
+    source = chart.fetched.source
+    return str(replace(source, digest=None)) if source else None

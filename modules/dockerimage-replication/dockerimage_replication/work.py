@@ -1,0 +1,74 @@
+"""What a run has to have in place: from the lock when nothing has changed, else from the charts."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from . import results
+from .charts.sources import ChartSources
+from .datafiles import DataFiles
+from .digests import is_in_place
+from .lock import Lock, LockedChart
+from .names import split_reference
+from .oci.reference import Reference
+from .oci.transport import Transport
+from .resolve import Image, ResolvedChart, Target, resolve
+from .shared.endpoints import Endpoints
+
+
+@dataclass(frozen=True)
+class Work:
+    """What has to be in place at the end of a run.
+
+    Attributes:
+        inventory: the inventory that names it.
+        images: every image once per private reference.
+        charts: private reference -> chart to bring.
+        kept_charts: private reference -> chart that is in place, as the lock has it.
+    """
+
+    inventory: Mapping[str, object]
+    images: tuple[Image, ...]
+    charts: Mapping[str, ResolvedChart] = field(default_factory=dict)
+    kept_charts: Mapping[str, LockedChart] = field(default_factory=dict)
+
+    @property
+    def repositories(self) -> set[str]:
+        """Names of all private repositories."""
+        private = [image.private for image in self.images] + [*self.charts, *self.kept_charts]
+        return {split_reference(reference)[0].partition("/")[2] for reference in private}
+
+
+async def from_charts(transport: Transport, endpoints: Endpoints, data: DataFiles, target: Target) -> Work:
+    """Fetch the charts and find their images.
+
+    Raises:
+        DataFilesError: something in the data files does not fit the charts.
+    """
+    fetched = await ChartSources(transport, endpoints).fetch(data)
+    resolution = resolve(data, fetched, target)
+    return Work(
+        inventory=results.inventory(data, resolution),
+        images=tuple({image.private: image for image in resolution.images}.values()),
+        charts={chart.private: chart for chart in resolution.charts},
+    )
+
+
+async def from_lock(transport: Transport, lock: Lock) -> Work | None:
+    """What the lock says; None when it says not all, or a chart is not in place any more.
+
+    A chart that is gone has to be fetched to be brought again, and then it may as well be resolved.
+    Images need no such thing: the lock knows where to fetch them.
+    """
+    if lock.inventory is None:
+        return None
+    in_place = await asyncio.gather(
+        *(is_in_place(transport, private, chart.digest) for private, chart in lock.charts.items())
+    )
+    if not all(in_place):
+        return None
+    images = (
+        Image(image.source, Reference.parse(image.address), private, reasons=())
+        for private, image in lock.images.items()
+    )
+    return Work(lock.inventory, tuple(images), kept_charts=lock.charts)
