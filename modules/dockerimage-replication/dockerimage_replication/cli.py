@@ -9,6 +9,7 @@ from .shared.edge import run
 
 if TYPE_CHECKING:
     from .locked import LockOptions
+    from .shared.endpoints import Endpoints
 
 _Command = Callable[[argparse.Namespace], int]
 
@@ -41,7 +42,36 @@ def _parser() -> argparse.ArgumentParser:
             "drift", aliases=["diff"], help="show what has changed at sources and destination since the lock"
         )
     )
+    _copy_options(commands.add_parser("copy", help="copy the images of a list; needs no AWS"))
     return parser
+
+
+def _copy_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_copy)
+    parser.add_argument("images", type=Path, metavar="LIST", help="JSON as in updated_images.json")
+    parser.add_argument(
+        "--lock", type=Path, metavar="FILE", help="keep the digests here, and ask no source for them again"
+    )
+    parser.add_argument(
+        "--refresh", action="store_true", help="ask the sources again which digest each tag has"
+    )
+    parser.add_argument(
+        "--registry-endpoints",
+        type=_endpoints,
+        default="{}",
+        metavar="JSON",
+        help="as the parameter of the module",
+    )
+    _json_option(parser)
+
+
+def _endpoints(text: str) -> "Endpoints":
+    from .shared.endpoints import Endpoints
+
+    try:
+        return Endpoints.from_json(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _apply_options(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +129,18 @@ def _apply(arguments: argparse.Namespace) -> int:
     from .apply import apply  # the HTTP client is slow to load, and `destroy` does without
 
     return apply(refresh=arguments.refresh)
+
+
+def _copy(arguments: argparse.Namespace) -> int:
+    from .copy_list import CopyOptions, copy
+
+    options = CopyOptions(
+        images=arguments.images,
+        lock=arguments.lock,
+        refresh=arguments.refresh,
+        endpoints=arguments.registry_endpoints,
+    )
+    return copy(options, as_json=arguments.json)
 
 
 def _destroy(arguments: argparse.Namespace) -> int:

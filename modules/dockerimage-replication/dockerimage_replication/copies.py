@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from .charts.archive import ChartError
 from .charts.push import replicate_chart
-from .digests import NO_ANSWER, is_in_place
+from .digests import NO_ANSWER
+from .image_copies import ImageCopies, WantedImage
 from .lock import Lock, LockedChart, LockedImage
 from .oci.copy import Copier
-from .oci.errors import NotFound
 from .oci.reference import Reference
 from .oci.transport import Transport
-from .progress import Progress, readable_size
+from .progress import Progress
 from .resolve import Image, ResolvedChart
 from .shared.errors import UserError
 from .work import Work
@@ -39,6 +39,9 @@ class Copies:
         self._copier = Copier(transport)
         self._progress = progress
         self._lock = lock or Lock("")
+        self._image_copies = ImageCopies(
+            transport, self._copier, progress, self._lock.images, refresh=lock is None
+        )
         self._images: dict[str, LockedImage] = {}
         self._charts: dict[str, LockedChart] = {}
 
@@ -70,29 +73,8 @@ class Copies:
         return None
 
     async def _image(self, image: Image) -> None:
-        locked = self._lock.images.get(image.private)
-        if locked and locked.address == str(image.address):
-            self._images[image.private] = await self._locked_image(image, locked)
-        else:
-            self._images[image.private] = await self._copied_image(image, image.address)
-
-    async def _locked_image(self, image: Image, locked: LockedImage) -> LockedImage:
-        """Keep what the lock says: one request when it is in place."""
-        if await is_in_place(self._transport, image.private, locked.digest):
-            return replace(locked, source=image.source)
-        try:
-            return await self._copied_image(image, locked.pinned)
-        except NotFound:
-            self._progress.say(
-                f"{image.address} has lost {locked.digest}, which the lock names: asking for its tag again"
-            )
-            return await self._copied_image(image, image.address)
-
-    async def _copied_image(self, image: Image, origin: Reference) -> LockedImage:
-        result = await self._copier.copy_image(origin, Reference.parse(image.private))
-        copied = f"{readable_size(result.bytes_transferred)} copied"
-        self._progress.say(f"{image.source} -> {image.private} ({copied}, {result.digest})")
-        return LockedImage(image.source, str(image.address), result.digest)
+        wanted = WantedImage(image.source, image.address, image.private)
+        self._images[image.private] = await self._image_copies.bring(wanted)
 
     async def _chart(self, chart: ResolvedChart) -> None:
         destination = Reference.parse(chart.private)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 import re
 import ssl
 from collections import defaultdict
@@ -191,7 +192,9 @@ class Client:
         except ssl.SSLCertVerificationError as error:
             raise UntrustedCertificate(error.verify_message) from None
         except OSError as error:
-            raise NoConnection(error.strerror or str(error)) from None
+            # asyncio puts the address into `strerror`; the errors of name resolution have negative numbers.
+            known = error.errno is not None and error.errno > 0
+            raise NoConnection(os.strerror(error.errno) if known else str(error.strerror or error)) from None
 
     async def _dial(self, host: str, port: int, *, tls: bool) -> Connection:
         loop = asyncio.get_running_loop()

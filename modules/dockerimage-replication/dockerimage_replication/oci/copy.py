@@ -99,7 +99,9 @@ class Copier:
         self._attachments = Attachments()
         self._work = Coalescer()
 
-    async def copy_image(self, source: Reference, destination: Reference) -> CopyResult:
+    async def copy_image(
+        self, source: Reference, destination: Reference, *, refresh: bool = False
+    ) -> CopyResult:
         """Copy an image or index with everything below it and attached to it; digests stay the same.
 
         A destination that names the image by the same digest already costs one HEAD at each side,
@@ -108,6 +110,7 @@ class Copier:
         Args:
             source: what to copy, by tag or digest.
             destination: where to; its digest, if it has one, must be that of the source.
+            refresh: look for what is attached also when the image is in place.
 
         Raises:
             NotFound: the source does not exist, or the destination's repository.
@@ -127,10 +130,11 @@ class Copier:
             digest = await origin.head_manifest(source.identifier)
         if destination.digest not in (None, digest):
             raise DigestMismatch(f"{destination}: the image to copy there has the digest {digest}")
-        if there == digest:
-            return CopyResult(digest)
         job = _Job(origin, place, is_new=there is None)
-        await self._copy(job, manifest or await origin.get_manifest(digest), destination.tag or digest)
+        if there != digest:
+            await self._copy(job, manifest or await origin.get_manifest(digest), destination.tag or digest)
+        elif refresh:
+            await self._refresh(job, digest)
         return job.result(digest)
 
     async def _copy(self, job: _Job, manifest: Manifest, name: str) -> None:
@@ -139,8 +143,20 @@ class Copier:
             await self._copy_attached(job)
             await self._put(job, manifest, name)
         finally:
-            for digest in job.claimed:
-                self._claims.abandon(job.destination.registry, digest, job.destination.repository)
+            self._abandon(job)
+
+    async def _refresh(self, job: _Job, digest: str) -> None:
+        """Bring what has been attached to an image since it was copied."""
+        manifest = await job.source.get_manifest(digest)
+        job.manifests += [digest, *(child.digest for child in manifest.children)]
+        try:
+            await self._copy_attached(job)
+        finally:
+            self._abandon(job)
+
+    def _abandon(self, job: _Job) -> None:
+        for blob in job.claimed:
+            self._claims.abandon(job.destination.registry, blob, job.destination.repository)
 
     async def _copy_content(self, job: _Job, manifest: Manifest, depth: int) -> None:
         """Copy everything that a manifest refers to; the manifest itself is left to the caller.
