@@ -28,6 +28,8 @@ def checks(python_bin: Path) -> Iterator[Check]:
     yield Check("ruff check", [ruff, "check", "--quiet", "."])
     packages = [option for package in SCRIPT_PACKAGES for option in ("-p", package)]
     yield Check("mypy scripts", [mypy, *packages], "scripts")
+    # It reads charts with the code of the module that replicates them.
+    yield Check("mypy chartfacts", [mypy, "-p", "chartfacts"], "scripts:modules/dockerimage-replication")
     for module in modules(REPOSITORY):
         yield Check(f"mypy {module.name}", [mypy, "-p", module.package_name], str(module.folder))
     yield Check(

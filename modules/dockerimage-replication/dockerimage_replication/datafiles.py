@@ -266,6 +266,7 @@ def _problems(
 def _workload(key: str, below: ChartEntry, above: VersionedChartEntry, version_file: str) -> Workload:
     files = dict.fromkeys(below.images, DEFAULT_FILE) | dict.fromkeys(above.images, version_file)
     entries = {**below.images, **above.images}
+    overrides = {image: above.replication.get(image, ReplicationOverride()) for image in entries}
     return Workload(
         key=key,
         chart=str(above.name or below.name),
@@ -273,8 +274,9 @@ def _workload(key: str, below: ChartEntry, above: VersionedChartEntry, version_f
         version=str(above.version or below.version),
         subcharts=tuple(above.subcharts or below.subcharts),
         images=tuple(
-            ImageSpec(image, entry, above.replication.get(image, ReplicationOverride()), files[image])
+            ImageSpec(image, entry, overrides[image], files[image])
             for image, entry in entries.items()
+            if not overrides[image].skip
         ),
         values=merged(below.values, above.values),
         file=version_file if above.subcharts else DEFAULT_FILE,

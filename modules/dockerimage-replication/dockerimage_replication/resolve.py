@@ -285,8 +285,9 @@ class _WorkloadResolver:
             sought = _sought(chart, located)
             self._report_path(spec, name, located.path, str(problem), sought, located.subchart)
             return None
-        prefix = located.prefix if isinstance(located, LocatedTag) else ""
-        return _Part(override or f"{prefix}{text}", path if in_values else None)
+        if isinstance(located, LocatedTag):
+            text = f"{located.prefix}{text}{located.suffix}"
+        return _Part(override or text, path if in_values else None)
 
     def _remove(self, spec: ImageSpec, chart: Chart, path: str) -> None:
         try:
@@ -313,8 +314,9 @@ class _WorkloadResolver:
             private = names.image_repository(self._target.project, plain)
             self._set(spec, "repository", repository.path, f"{self._target.ecr_host}/{private}{suffix}")
         if tag and tag.path and spec.entry.tag:
-            # The chart writes the prefix itself, so the value must not have it.
-            self._set(spec, "tag", tag.path, tag.text.removeprefix(spec.entry.tag.prefix))
+            # The chart writes prefix and suffix itself, so the value must not have them.
+            plain = tag.text.removeprefix(spec.entry.tag.prefix).removesuffix(spec.entry.tag.suffix)
+            self._set(spec, "tag", tag.path, plain)
 
     def _set_registry_and_repository(
         self, spec: ImageSpec, registry: _Part, repository: _Part, name: str

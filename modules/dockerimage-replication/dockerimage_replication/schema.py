@@ -107,9 +107,10 @@ class Located(Entry):
 
 
 class LocatedTag(Located):
-    """A tag in the chart; the chart's templates write `prefix` in front of it."""
+    """A tag in the chart; the chart's templates write `prefix` in front of it and `suffix` behind it."""
 
     prefix: str = ""
+    suffix: str = ""
 
 
 class LiteralRepository(Entry):
@@ -155,8 +156,9 @@ class ChartEntry(Entry):
 
 
 class ReplicationOverride(Entry):
-    """Parts of an image's reference that replace what the chart says."""
+    """What replaces parts of an image's reference; `skip`: this version's chart has no such image."""
 
+    skip: bool = False
     tag: Text | None = None
     registry: Text | None = None
     repository: Text | None = None

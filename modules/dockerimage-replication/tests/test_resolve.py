@@ -129,6 +129,26 @@ def test_a_prefix_that_the_chart_writes_itself_stays_out_of_the_value(case: Case
     assert case.values()["tag"] == "1.2.3"
 
 
+def test_a_suffix_that_the_chart_writes_itself_stays_out_of_the_value(case: Case) -> None:
+    tag = located("tag", suffix="-distroless")
+    chart = fetched_chart(values={"image": "quay.io/team/app", "tag": "v1"})
+    case.add("app", {"app": {"repository": located("image"), "tag": tag}}, chart)
+
+    assert case.sources() == ["quay.io/team/app:v1-distroless"]
+    assert case.values()["tag"] == "v1"
+
+
+def test_an_image_that_one_version_does_not_have_is_left_out_there(case: Case) -> None:
+    chart = fetched_chart(values={"image": "quay.io/team/app:1"})
+    gone = {"repository": located("sidecar.image")}
+    case.add("app", {"app": {"repository": located("image")}, "sidecar": gone}, chart)
+    assert len(case.problems()) == 1
+
+    case.version = {"charts": {"app": {"replication": {"sidecar": {"skip": True}}}}}
+
+    assert case.sources() == ["quay.io/team/app:1"]
+
+
 def test_a_value_may_hold_the_whole_reference(case: Case) -> None:
     chart = fetched_chart(values={"image": "quay.io:8443/team/app:1.2"})
     case.add("app", {"app": {"repository": located("image")}}, chart)
