@@ -3,6 +3,7 @@
 All of it is ended and removed with the lab, also when the run is interrupted.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,18 +22,26 @@ from localcloud.errors import LocalCloudError
 from localcloud.layout import REPOSITORY
 from localcloud.services import Services, answers
 
+from .process import Processes
+
 MODULE = REPOSITORY / "modules" / "dockerimage-replication"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Lab:
-    """A folder of temporary data and the services in it; a context manager."""
+    """A folder of temporary data and the services in it; a context manager.
+
+    Attributes:
+        processes: where contenders run.
+    """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="airgap-bench-"))
         self._services = Services(self.folder / "run", self.folder / "logs")
         self._doubles: list[subprocess.Popen[bytes]] = []
-        self._names = 0
+        self._numbers = itertools.count(1)
+        self._one_at_a_time = threading.Lock()  # `Services` is made for one thread
+        self.processes = Processes()
 
     def __enter__(self) -> "Lab":
         return self
@@ -39,6 +49,7 @@ class Lab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.processes.kill_all()
         for double in self._doubles:
             _end(double)
         self._services.stop_all()
@@ -53,8 +64,8 @@ class Lab:
         free = shutil.disk_usage(self.folder).free / 2**30
         if free < gib:
             raise LocalCloudError(
-                f"{self.folder.parent} has {free:.0f} GiB free, and this needs {gib}; set TMPDIR to a folder on "
-                "another disk"
+                f"{self.folder.parent} has {free:.0f} GiB free, and this needs {gib}; set TMPDIR to a folder "
+                "on another disk"
             )
 
     def new_folder(self) -> Path:
@@ -87,7 +98,8 @@ class Lab:
 
     def stop(self, service: "Registry | Relay") -> None:
         """End a service before the lab ends, and remove what it stored."""
-        self._services.stop(service.name)
+        with self._one_at_a_time:
+            self._services.stop(service.name)
         if isinstance(service, Registry):
             shutil.rmtree(service.storage)
 
@@ -114,11 +126,11 @@ class Lab:
     def _ensure(self, name: str, command: list[str], port: int) -> int:
         variables = environment(self.folder, {"PYTHONPATH": str(REPOSITORY / "scripts")})
         ready = answers(port, "/v2/")
-        return self._services.ensure(name, command, variables, f"127.0.0.1:{port}", ready, port).pid
+        with self._one_at_a_time:
+            return self._services.ensure(name, command, variables, f"127.0.0.1:{port}", ready, port).pid
 
     def _name(self, kind: str) -> str:
-        self._names += 1
-        return f"{kind}-{self._names}"
+        return f"{kind}-{next(self._numbers)}"
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,9 @@ def _peers(folder: Path) -> Peers:
 def _loader(root: Path) -> tuple[Path, Path]:
     found = sorted(root.glob("usr/lib/*/ld-linux*.so.*"))
     if not found:
-        raise LocalCloudError(f"there is no loader of programs below {root}; remove that folder and run again")
+        raise LocalCloudError(
+            f"there is no loader of programs below {root}; remove that folder and run again"
+        )
     return found[0], found[0].parent
 
 

@@ -43,37 +43,49 @@ class Run:
     output: str
 
 
-def run(command: Command, *, deadline: float = 600.0, watch_memory: bool = False) -> Run:
-    """Run a command to its end; its processes never outlive the call.
+class Processes:
+    """Runs commands, several at once if need be; none of their processes outlives it."""
 
-    Args:
-        deadline: seconds after which it is killed.
-        watch_memory: also look at the memory of all its processes.
-    """
-    log = command.folder / "output.log"
-    peaks: dict[int, float] = {}
-    with log.open("wb") as output:
-        begun = time.monotonic()
-        process = subprocess.Popen(
-            command.words,
-            cwd=command.folder,
-            env=dict(command.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            if watch_memory:
-                _watch(process, begun + deadline, peaks)
-            status: int | None = process.wait(max(0.0, begun + deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            seconds = time.monotonic() - begun
-            if process.returncode is None:
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def run(self, command: Command, *, deadline: float = 600.0, watch_memory: bool = False) -> Run:
+        """Run a command to its end.
+
+        Args:
+            deadline: seconds after which it is killed.
+            watch_memory: also look at the memory of all its processes.
+        """
+        log = command.folder / "output.log"
+        peaks: dict[int, float] = {}
+        with log.open("wb") as output:
+            begun = time.monotonic()
+            process = subprocess.Popen(
+                command.words,
+                cwd=command.folder,
+                env=dict(command.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(process)
+            try:
+                if watch_memory:
+                    _watch(process, begun + deadline, peaks)
+                status: int | None = process.wait(max(0.0, begun + deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                status = None
+            finally:
+                seconds = time.monotonic() - begun
                 _kill(process)
-    return Run(seconds, status, sum(peaks.values()), log.read_text("utf-8", errors="replace"))
+                self._running.discard(process)
+        return Run(seconds, status, sum(peaks.values()), log.read_text("utf-8", errors="replace"))
+
+    def kill_all(self) -> None:
+        """End what runs in other threads; their `run` returns."""
+        for process in list(self._running):
+            _kill(process)
 
 
 def _watch(process: "subprocess.Popen[bytes]", until: float, peaks: dict[int, float]) -> None:
@@ -104,6 +116,7 @@ def _high_water(pid: int) -> float:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End the whole session: `xargs` does not end what it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
