@@ -95,6 +95,8 @@ def _apt_options(state: Path) -> list[str]:
     for name in ("lists/partial", "archives/partial"):
         (state / name).mkdir(parents=True)
     sources = state / "sources.list"
+    status = state / "status"  # apt puts its lock beside it
+    status.touch()
     sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {SUITE} main\n", encoding="utf-8")
     settings = {
         "Dir::Etc::SourceList": str(sources),
@@ -102,7 +104,7 @@ def _apt_options(state: Path) -> list[str]:
         "Dir::Etc::Preferences": "/dev/null",
         "Dir::Etc::PreferencesParts": "/dev/null",
         "Dir::State": str(state),
-        "Dir::State::status": "/dev/null",
+        "Dir::State::status": str(status),
         "Dir::Cache": str(state),
         "APT::Sandbox::User": "root",  # apt's own user could not write below a folder of ours
         "Acquire::Languages": "none",
