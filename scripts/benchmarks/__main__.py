@@ -2,31 +2,53 @@
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 
-from . import local
-from .result import keep, print_results
+from localcloud.errors import LocalCloudError
 
-BENCHMARKS = {"local": (local.measure, local.VERSIONS, 3)}
+from . import local
+from .replication import measure as replication
+from .result import Report, keep, print_report
+
+DEFAULT_RUNS = {"local": 3, "replication": 5}
 
 
 def main(arguments: list[str]) -> int:
     """Run one benchmark; status 0 when every goal is reached, 1 when one is not, 2 for wrong usage."""
     options = _parser().parse_args(arguments)
-    measure, versions, default_runs = BENCHMARKS[options.name]
+    # A benchmark that is ended cleans up as one that is interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        results = measure(options.runs or default_runs)
+        report = _measure(options)
     except subprocess.CalledProcessError as error:
         print(f"error: `{' '.join(error.cmd)}` failed with status {error.returncode}", file=sys.stderr)
         return 1
+    except LocalCloudError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("interrupted; everything that was started has been ended", file=sys.stderr)
+        return 130
     if options.record:
-        print(f"kept in {keep(options.name, results, versions)}", file=sys.stderr)
+        print(f"kept in {keep(options.name, report)}", file=sys.stderr)
     if options.json:
-        print(json.dumps([result.as_json() for result in results], indent=2))
+        versions = dict(report.versions)
+        entries = [{**result.as_json(), "versions": versions} for result in report.results]
+        print(json.dumps(entries, indent=2))
     else:
-        print_results(results)
-    return 0 if all(result.holds for result in results) else 1
+        print_report(report)
+    return 0 if all(result.holds for result in report.results) else 1
+
+
+def _measure(options: argparse.Namespace) -> Report:
+    runs = options.runs or DEFAULT_RUNS[options.name]
+    if options.name == "local":
+        return local.measure(runs)
+    full = options.full or bool(os.environ.get("AIRGAP_LONG"))
+    return replication.measure(replication.Extent(runs, full, options.only or replication.PARTS))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,13 +56,29 @@ def _parser() -> argparse.ArgumentParser:
         prog="./scripts/bench",
         description="Measure side by side with peers in one run. Figures are medians.",
     )
-    parser.add_argument("name", choices=sorted(BENCHMARKS), help="the benchmark")
+    commands = parser.add_subparsers(dest="name", required=True)
+    _common(commands.add_parser("local", help="the local cloud: an apply, and one with nothing to do"))
+    beside = commands.add_parser("replication", help="dockerimage-replication beside skopeo and crane")
+    _common(beside)
+    beside.add_argument("--full", action="store_true", help="200 runs with faults, not 10 (as AIRGAP_LONG)")
+    beside.add_argument(
+        "--only", action="append", choices=replication.PARTS, help="one part; can be given several times"
+    )
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a list of results as JSON")
-    parser.add_argument("--runs", type=int, help="how often each figure is measured")
+    parser.add_argument("--runs", type=_positive, help="how often each figure is measured")
     parser.add_argument(
         "--record", action="store_true", help="keep the results in scripts/benchmarks/records"
     )
-    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a number from 1, not {text!r}")
+    return int(text)
 
 
 sys.exit(main(sys.argv[1:]))

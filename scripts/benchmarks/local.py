@@ -5,24 +5,22 @@ No peer does the same thing, so the goals are seconds, on two cores.
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from localcloud.layout import REPOSITORY
 from localcloud.tools import CDK_VERSION, SEEDFARMER_VERSION
 
-from .result import Goal, Result
+from .result import Goal, Report, Result
 
 VERSIONS = {"seed-farmer": SEEDFARMER_VERSION, "aws-cdk": CDK_VERSION}
 PORT_BASE = "23566"
 
 
-def measure(runs: int) -> list[Result]:
+def measure(runs: int) -> Report:
     """Time `apply` of the two modules after a `destroy`, and an `apply` with nothing to do."""
     state = Path(tempfile.mkdtemp(prefix="airgap-bench-"))
     try:
@@ -35,10 +33,11 @@ def measure(runs: int) -> list[Result]:
     finally:
         _local(state, "down")
         shutil.rmtree(state, ignore_errors=True)
-    return [
-        Result("apply_warm_s", "s", _median(applies), Goal("ours", "<=", 45.0)),
-        Result("reapply_s", "s", _median(re_applies), Goal("ours", "<=", 15.0)),
+    results = [
+        Result.of_runs("apply_warm_s", "s", applies, Goal("ours", "<=", 45.0)),
+        Result.of_runs("reapply_s", "s", re_applies, Goal("ours", "<=", 15.0)),
     ]
+    return Report(results, VERSIONS)
 
 
 def _local(state: Path, command: str) -> float:
@@ -51,7 +50,3 @@ def _local(state: Path, command: str) -> float:
         check=True,
     )
     return time.monotonic() - begun
-
-
-def _median(seconds: Sequence[float]) -> float:
-    return statistics.median(seconds)

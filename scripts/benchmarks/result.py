@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -47,6 +48,7 @@ class Result:
     Attributes:
         ours: median of the runs, in `unit`.
         peers: the peers' medians from the same run, in `unit`.
+        ranges: lowest and highest of the runs, of `ours` and of each peer; empty for a single figure.
     """
 
     name: str
@@ -54,11 +56,37 @@ class Result:
     ours: float
     goal: Goal
     peers: Mapping[str, float] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of_runs(
+        cls,
+        name: str,
+        unit: str,
+        ours: Sequence[float],
+        goal: Goal,
+        peers: Mapping[str, Sequence[float]] | None = None,
+    ) -> "Result":
+        """The medians of several runs."""
+        peers = peers or {}
+        return cls(
+            name,
+            unit,
+            statistics.median(ours),
+            goal,
+            {peer: statistics.median(runs) for peer, runs in peers.items()},
+            {who: (min(runs), max(runs)) for who, runs in {"ours": ours, **peers}.items()},
+        )
 
     @property
     def ratio(self) -> float | None:
-        """The best peer's value divided by ours: above 1 is better than every peer; None without peers."""
-        return min(self.peers.values()) / self.ours if self.peers else None
+        """The best peer's value divided by ours: above 1 is better than every peer.
+
+        None without peers, where more is better, and when ours is 0.
+        """
+        if not self.peers or not self.ours or (self.goal.of, self.goal.bound) == ("ours", ">="):
+            return None
+        return min(self.peers.values()) / self.ours
 
     @property
     def holds(self) -> bool:
@@ -75,7 +103,22 @@ class Result:
             "ratio": None if self.ratio is None else round(self.ratio, 3),
             "goal": str(self.goal),
             "holds": self.holds,
+            "min_max": {who: [round(low, 4), round(high, 4)] for who, (low, high) in self.ranges.items()},
         }
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that one benchmark found.
+
+    Attributes:
+        versions: program -> version, of those that were measured.
+        notes: what a reader of the figures has to know, one sentence each.
+    """
+
+    results: Sequence[Result]
+    versions: Mapping[str, str]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -106,26 +149,31 @@ class Machine:
         )
 
 
-def print_results(results: Sequence[Result]) -> None:
-    """Print results for people."""
+def print_report(report: Report) -> None:
+    """Print a report for people."""
     table = Table("name", "ours", "peers", "ratio", "goal", "holds")
-    for result in results:
+    for result in report.results:
         peers = ", ".join(f"{name} {value:.3g} {result.unit}" for name, value in result.peers.items())
         ratio = "" if result.ratio is None else f"{result.ratio:.2f}"
         ours = f"{result.ours:.3g} {result.unit}"
         table.add_row(result.name, ours, peers, ratio, str(result.goal), "yes" if result.holds else "NO")
-    Console(width=140).print(table)
+    console = Console(width=140)
+    console.print(table)
+    versions = ", ".join(f"{program} {version}" for program, version in report.versions.items())
+    for line in (versions, *report.notes):
+        console.print(line, highlight=False, markup=False)
 
 
-def keep(benchmark: str, results: Sequence[Result], versions: Mapping[str, str]) -> Path:
+def keep(benchmark: str, report: Report) -> Path:
     """Keep a run on record; the README quotes only these."""
     RECORDS.mkdir(exist_ok=True)
     path = RECORDS / f"{benchmark}.json"
     content = {
         "command": f"./scripts/bench {benchmark} --record",
         "machine": asdict(Machine.this()),
-        "versions": dict(versions),
-        "results": [result.as_json() for result in results],
+        "versions": dict(report.versions),
+        "notes": list(report.notes),
+        "results": [result.as_json() for result in report.results],
     }
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path

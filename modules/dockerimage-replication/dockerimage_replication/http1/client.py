@@ -192,9 +192,7 @@ class Client:
         except ssl.SSLCertVerificationError as error:
             raise UntrustedCertificate(error.verify_message) from None
         except OSError as error:
-            # asyncio puts the address into `strerror`; the errors of name resolution have negative numbers.
-            known = error.errno is not None and error.errno > 0
-            raise NoConnection(os.strerror(error.errno) if known else str(error.strerror or error)) from None
+            raise NoConnection(_reason(error)) from None
 
     async def _dial(self, host: str, port: int, *, tls: bool) -> Connection:
         loop = asyncio.get_running_loop()
@@ -267,3 +265,10 @@ def _encoded(line: str, headers: CIMultiDict[str]) -> bytes:
             raise ProtocolViolation(f"the header {name} has characters that cannot be sent")
         lines.append(f"{name}: {value}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _reason(error: OSError) -> str:
+    """Why there is no connection; asyncio puts the address into `strerror`."""
+    if error.errno is not None and error.errno > 0:  # the numbers of name resolution are negative
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -51,6 +51,17 @@ async def test_a_proxy_changes_nothing_and_counts_the_bytes(stored: str) -> None
     assert (looked.status, looked.received) == (200, 0)
 
 
+async def test_a_client_that_tries_https_first_is_not_kept_waiting(stored: str) -> None:
+    """As skopeo does, also when it is told that http will do."""
+    with Proxy(stored) as front:
+        reader, writer = await asyncio.open_connection(*front.address.split(":"))
+        writer.write(b"\x16\x03\x01\x02\x00")  # how a TLS handshake begins
+        assert await asyncio.wait_for(reader.read(), timeout=5) == b""
+        writer.close()
+        assert ask(front.address, "GET", BLOB) == (200, CONTENT)
+        assert len(front.recording.records) == 1
+
+
 async def test_uploads_come_back_to_the_proxy(stored: str, source: Client) -> None:
     with Proxy(stored) as front:
         client = Client(source._session, front.address)

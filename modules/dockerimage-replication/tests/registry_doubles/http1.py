@@ -10,6 +10,8 @@ from .exchange import Body, CutOff, Reply, Request
 READ = 256 * 1024  # bytes of a body that are handed on at a time, at most
 BUFFER = 1024 * 1024  # bytes that a connection reads ahead, and the longest head
 
+_TLS_HANDSHAKE = b"\x16"  # first byte of a client that tries https first, as skopeo does (RFC 8446, 5.1)
+
 _HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade", "Expect")
 
 
@@ -96,7 +98,10 @@ def _head(first: str, headers: CIMultiDict[str]) -> bytes:
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[list[str], CIMultiDict[str]] | None:
     try:
-        raw = await reader.readuntil(b"\r\n\r\n")
+        start = await reader.readexactly(1)
+        if start == _TLS_HANDSHAKE:
+            return None
+        raw = start + await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
     first, *lines = raw.decode("latin-1").rstrip("\r\n").split("\r\n")
