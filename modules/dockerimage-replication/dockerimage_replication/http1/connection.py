@@ -174,14 +174,22 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, exchange: Exchange, patience: float) -> None:
         """Wait for the head; time in which the peer still takes the request does not count."""
-        waiting = self.transport.get_write_buffer_size()
-        while not exchange.head.done():
-            await asyncio.wait({exchange.head}, timeout=patience)
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle
+
+        def look(waiting: int) -> None:
+            nonlocal timer
             left = self.transport.get_write_buffer_size()
-            if not exchange.head.done() and left >= waiting:
-                raise Stalled("the peer does not answer")
-            waiting = left
-        exchange.head.result()
+            if left >= waiting:
+                exchange.fail(Stalled("the peer does not answer"))
+            else:
+                timer = loop.call_later(patience, look, left)
+
+        timer = loop.call_later(patience, look, self.transport.get_write_buffer_size())
+        try:
+            await exchange.head
+        finally:
+            timer.cancel()
 
 
 class _Watch:

@@ -1,6 +1,5 @@
 """When a request is tried again, and after how long."""
 
-import email.utils
 import random
 from asyncio import sleep
 from collections.abc import Awaitable, Callable
@@ -87,6 +86,8 @@ def parse_retry_after(value: str | None) -> float | None:
         return None
     if value.strip().isascii() and value.strip().isdigit():
         return float(value)
+    import email.utils  # slow to load, and dates are rare
+
     try:
         moment = email.utils.parsedate_to_datetime(value)
     except ValueError:

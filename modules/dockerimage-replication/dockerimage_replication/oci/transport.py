@@ -108,6 +108,7 @@ class Transport:
         self._authenticator = Authenticator(credentials or StaticCredentials({}), self._fetch_token)
         self._concurrency = concurrency
         self._lanes: dict[tuple[str, Lane], LaneLimiter] = {}
+        self._proxies: dict[URL, URL | None] = {}
         self._client = Client(idle_timeout=idle_timeout, user_agent=_USER_AGENT)
 
     async def __aenter__(self) -> "Transport":
@@ -171,6 +172,12 @@ class Transport:
             lane.failed(error)
             raise
 
+    def _proxy(self, url: URL) -> URL | None:
+        origin = url.origin()
+        if origin not in self._proxies:
+            self._proxies[origin] = proxy_for(url)
+        return self._proxies[origin]
+
     def _lane(self, endpoint: Endpoint, lane: Lane) -> LaneLimiter:
         key = (endpoint.credential_host, lane)
         if key not in self._lanes:
@@ -211,7 +218,7 @@ class Transport:
                 url,
                 headers,
                 request.body,
-                proxy=proxy_for(url),
+                proxy=self._proxy(url),
                 patience=request.patience,
             )
             location = response.headers.get("Location")
@@ -228,7 +235,7 @@ class Transport:
         async def send() -> bytes:
             headers = CIMultiDict({"Authorization": authorization.header} if authorization else {})
             with _connection_errors(subject):
-                response = await self._client.send("GET", url, headers, proxy=proxy_for(url))
+                response = await self._client.send("GET", url, headers, proxy=self._proxy(url))
                 try:
                     body = await response.read(_ANSWER_LIMIT)
                 finally:

@@ -3,8 +3,6 @@
 import sys
 from collections.abc import Callable
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from .errors import UserError
 
 INTERRUPTED = 130
@@ -16,17 +14,24 @@ def run(command: Callable[[], int]) -> int:
         return command()
     except UserError as error:
         return _fail(str(error), error.exit_status)
-    except ClientError as error:
-        return _fail(_aws_message(error), 1)
-    except BotoCoreError as error:
-        return _fail(f"AWS could not be reached: {error}", 1)
     except KeyboardInterrupt:
         return _fail("interrupted; the next run continues where this one stopped", INTERRUPTED)
+    except Exception as error:
+        message = _aws_message(error)
+        if message is None:
+            raise
+        return _fail(message, 1)
 
 
-def _aws_message(error: ClientError) -> str:
-    detail = error.response.get("Error", {})
-    return f"AWS refused {error.operation_name}: {detail.get('Code', '?')}: {detail.get('Message', '')}"
+def _aws_message(error: Exception) -> str | None:
+    """What AWS, or the way to it, has to say; None for an error of our own."""
+    # Slow to load, and a command that does without AWS does not need it.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if isinstance(error, ClientError):
+        detail = error.response.get("Error", {})
+        return f"AWS refused {error.operation_name}: {detail.get('Code', '?')}: {detail.get('Message', '')}"
+    return f"AWS could not be reached: {error}" if isinstance(error, BotoCoreError) else None
 
 
 def _fail(message: str, status: int) -> int:
