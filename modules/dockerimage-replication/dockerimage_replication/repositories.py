@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .aws import CONCURRENT_CALLS, Aws
 from .progress import Progress
-from .repository_settings import RepositorySettings
+from .repository_settings import MOVABLE_TAGS, RepositorySettings
 from .repository_state import Entry, RepositoryState
 from .settings import OWNER_MODULE
 from .shared import ecr
@@ -151,17 +151,25 @@ class Repositories:
     def _apply(self, repository: "RepositoryTypeDef", *, is_new: bool, by_digest: bool) -> None:
         name = repository["repositoryName"]
         if not self._has_mutability(repository):
-            self._aws.ecr.put_image_tag_mutability(
-                repositoryName=name,
-                imageTagMutability=self._settings.mutability,
-                imageTagMutabilityExclusionFilters=self._settings.exclusions,
-            )
+            self._apply_mutability(name)
         if not repository["imageScanningConfiguration"].get("scanOnPush"):
             self._aws.ecr.put_image_scanning_configuration(
                 repositoryName=name, imageScanningConfiguration={"scanOnPush": True}
             )
         self._apply_lifecycle(name, is_new=is_new, by_digest=by_digest)
         self._apply_policy(name, is_new=is_new)
+
+    def _apply_mutability(self, name: str) -> None:
+        if self._settings.immutable:
+            self._aws.ecr.put_image_tag_mutability(
+                repositoryName=name,
+                imageTagMutability=self._settings.mutability,
+                imageTagMutabilityExclusionFilters=MOVABLE_TAGS,
+            )
+        else:
+            self._aws.ecr.put_image_tag_mutability(
+                repositoryName=name, imageTagMutability=self._settings.mutability
+            )
 
     def _has_mutability(self, repository: "RepositoryTypeDef") -> bool:
         return repository["imageTagMutability"] == self._settings.mutability
@@ -205,8 +213,8 @@ class Repositories:
         ]
         if others:
             self._progress.say(
-                f"not encrypted with the key of `repository-kms-key`, because they were made before and ECR "
-                f"cannot change it: {', '.join(others)}; delete them, and the next run makes them with it"
+                "not encrypted with the key of `repository-kms-key`, because they were made before: "
+                f"{', '.join(others)}; ECR cannot change that: delete them, and the next run makes them anew"
             )
 
 

@@ -14,7 +14,7 @@ _OUR_STATEMENTS = "AirgapModulesPull"
 _PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 # Cosign moves `sha256-….sig` with every signature, and so does the referrers tag schema with its
 # `sha256-…` (OCI distribution-spec, Referrers tag schema).
-_MOVABLE: "Sequence[ImageTagMutabilityExclusionFilterTypeDef]" = (
+MOVABLE_TAGS: "Sequence[ImageTagMutabilityExclusionFilterTypeDef]" = (
     {"filterType": "WILDCARD", "filter": "sha256-*"},
 )
 
@@ -41,13 +41,8 @@ class RepositorySettings:
 
     @property
     def mutability(self) -> "ImageTagMutabilityType":
-        """`imageTagMutability` of the ECR API."""
+        """`imageTagMutability` of the ECR API; immutable but for `MOVABLE_TAGS`."""
         return "IMMUTABLE_WITH_EXCLUSION" if self.immutable else "MUTABLE"
-
-    @property
-    def exclusions(self) -> "Sequence[ImageTagMutabilityExclusionFilterTypeDef]":
-        """`imageTagMutabilityExclusionFilters` of the ECR API."""
-        return _MOVABLE if self.immutable else ()
 
     def lifecycle(self, *, by_digest: bool) -> str | None:
         """Text of the lifecycle policy, None for none.
