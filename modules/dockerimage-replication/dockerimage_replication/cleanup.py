@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
 
 from .aws import Aws
 from .images import delete_images, digests
@@ -13,9 +13,6 @@ from .shared.metadata_bucket import bucket_name, delete_bucket, exists, is_owned
 from .shared.ownership import Owner
 from .shared.settings import load
 from .shared.usage import Record, UsageRecords, record_key
-
-if TYPE_CHECKING:
-    from mypy_boto3_ecr import ECRClient
 
 Deployment = tuple[str, str]
 """A deployment and its module, as usage records have them."""
@@ -160,32 +157,21 @@ class Cleaner:
         """
         for release in plan.releases:
             self._usage.withdraw(release.record, release.repositories)
-        spared = self._delete(plan) if plan.emptied or plan.repositories or plan.delete_bucket else []
+        deletions = self._deletions(plan)
+        # With the bucket, the announcement of a clean-up that broke off goes too.
+        spared = self._usage.delete_unused(deletions) if deletions or plan.delete_bucket else []
         for key in plan.objects:
             self._aws.s3.delete_object(Bucket=plan.bucket, Key=key)
         if plan.delete_bucket:
             delete_bucket(self._aws.s3, plan.bucket)
         return spared
 
-    def _delete(self, plan: Plan) -> list[str]:
-        """Delete what still has no user; `shared/usage.py` says why this order is safe."""
-        steps: list[tuple[str, Callable[[ECRClient, str], None]]]
-        steps = [(name, delete_images) for name in plan.emptied]
-        steps += [(name, ecr.delete_repository) for name in plan.repositories]
-        announced = clean_up.CleanUps(self._aws.s3, plan.bucket).announce(name for name, _ in steps)
-        spared = []
-        try:
-            used = self._usage.in_use()
-            for name, delete in steps:
-                if announced.renewed():
-                    used = self._usage.in_use()
-                if name in used:
-                    spared.append(name)
-                else:
-                    delete(self._aws.ecr, name)
-        finally:
-            announced.end()
-        return spared
+    def _deletions(self, plan: Plan) -> dict[str, Callable[[], None]]:
+        client = self._aws.ecr
+        return {
+            **{name: partial(delete_images, client, name) for name in plan.emptied},
+            **{name: partial(ecr.delete_repository, client, name) for name in plan.repositories},
+        }
 
     def _records(self) -> list[Record]:
         return list(self._usage.records()) if self._bucket_exists else []

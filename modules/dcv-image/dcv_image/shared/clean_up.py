@@ -18,7 +18,7 @@ from .errors import UserError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-KEY = "clean-up.json"
+KEY = "usage/clean-up.json"  # beside the records, which every module may read and write
 # A clean-up looks at the records again before it deletes on an older announcement than this. One
 # call of boto3 with ten tries of 60 seconds each ends within 15 minutes, so that after LIFETIME
 # nothing that was announced can still be deleted.

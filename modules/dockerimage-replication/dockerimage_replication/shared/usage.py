@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .clean_up import CleanUps
+from .clean_up import KEY, CleanUps
 from .conditional import delete_if_unchanged, get, put, put_if_absent, put_if_unchanged
 from .errors import UserError
 
@@ -148,7 +148,7 @@ class UsageRecords:
         """Every record of the project."""
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=PREFIX):
             for item in page.get("Contents", []):
-                record = self._read(item["Key"])
+                record = None if item["Key"] == KEY else self._read(item["Key"])
                 if record:  # else another deployment was destroyed since the listing
                     yield record
 
@@ -164,7 +164,34 @@ class UsageRecords:
     def _clean_ups(self) -> CleanUps:
         return CleanUps(self.client, self.bucket)
 
-    def _change(self, key: str, change: "Callable[[Record | None], bytes | None]") -> None:
+    def delete_unused(self, deletions: Mapping[str, Callable[[], None]]) -> list[str]:
+        """Delete repositories (or what is in them) that no record names at that moment.
+
+        Args:
+            deletions: name of the repository -> what deletes it.
+
+        Returns:
+            Those that were spared, because some deployment uses them.
+
+        Raises:
+            UserError: another clean-up of the project does not end.
+        """
+        announced = self._clean_ups.announce(deletions)
+        spared = []
+        try:
+            used = self.in_use()
+            for name, delete in deletions.items():
+                if announced.renewed():
+                    used = self.in_use()
+                if name in used:
+                    spared.append(name)
+                else:
+                    delete()
+        finally:
+            announced.end()
+        return spared
+
+    def _change(self, key: str, change: Callable[[Record | None], bytes | None]) -> None:
         """Replace a record by what `change` makes of it; a change of another run is not overwritten."""
         for _ in range(_TRIES):
             found = self._read(key)
