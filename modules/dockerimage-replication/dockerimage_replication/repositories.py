@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import RepositoryTypeDef
 
 _BUCKET_TRIES = 3  # when the last other deployment is destroyed meanwhile, and takes the bucket with it
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What `Repositories.claim` has done.
+
+    Attributes:
+        run: what `settle` wants to be told.
+        made: names of the repositories that were not there.
+    """
+
+    run: str
+    made: frozenset[str]
 
 
 class Repositories:
@@ -46,7 +60,7 @@ class Repositories:
         self._usage = UsageRecords(aws.s3, self._bucket)
         self._state = RepositoryState(aws.s3, self._bucket)
 
-    def claim(self, wanted: set[str], by_digest: set[str]) -> str:
+    def claim(self, wanted: set[str], by_digest: set[str]) -> Claim:
         """Record the use of repositories, then have them there: what is in use is on record before it exists.
 
         Those of others are used as they are.
@@ -54,9 +68,6 @@ class Repositories:
         Args:
             wanted: names of all repositories of the run.
             by_digest: those with an image that is pulled by digest.
-
-        Returns:
-            What `settle` wants to be told.
 
         Raises:
             UserError: a clean-up of the project deletes one of them, and does not end.
@@ -67,12 +78,13 @@ class Repositories:
         changed = self._set_up(there, self._outdated(wanted, by_digest, there, entries))
         if changed:
             self._state.update(changed)
-        new = len(wanted - there.keys())
+        made = frozenset(wanted - there.keys())
+        updated = len(changed) - len(made)
         self._progress.say(
-            f"{len(wanted)} repositories, {new} of them new, {len(changed) - new} brought up to date"
+            f"{len(wanted)} repositories, {len(made)} of them new, {updated} brought up to date"
         )
         self._say_encryption(there[name] for name in sorted(wanted & there.keys()))
-        return run
+        return Claim(run, made)
 
     def confirm(self, wanted: set[str]) -> None:
         """Make sure before the inventory is uploaded that nobody has released what it names.

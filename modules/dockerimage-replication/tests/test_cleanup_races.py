@@ -117,7 +117,7 @@ def test_a_clean_up_anywhere_in_a_run_leaves_its_repository(
 ) -> None:
     steps.interrupt(at, lambda: clean(aws))
     repositories = run_of(aws)
-    run = repositories.claim({SHARED}, set())
+    run = repositories.claim({SHARED}, set()).run
     repositories.confirm({SHARED})
     repositories.settle({SHARED}, run)
 
@@ -139,13 +139,13 @@ def test_two_runs_of_one_deployment_keep_what_both_need(
 ) -> None:
     """The second begins anywhere in the first, and is still under way when the first has ended."""
     second = run_of(aws, "dev")
-    steps.interrupt(at, lambda: begun.append(second.claim({"idf-b"}, set())))
+    steps.interrupt(at, lambda: begun.append(second.claim({"idf-b"}, set()).run))
     begun: list[str] = []
     first = run_of(aws, "dev")
-    run = first.claim({"idf-a"}, set())
+    run = first.claim({"idf-a"}, set()).run
     first.confirm({"idf-a"})
     if not begun:
-        begun.append(second.claim({"idf-b"}, set()))
+        begun.append(second.claim({"idf-b"}, set()).run)
     first.settle({"idf-a"}, run)
 
     assert {"idf-a", "idf-b"} <= usage.in_use()
@@ -168,7 +168,7 @@ def test_a_run_a_day_later_settles_what_two_at_once_have_left(
 
 def test_a_run_that_was_released_meanwhile_uploads_nothing(aws: Aws, usage: UsageRecords) -> None:
     repositories = run_of(aws, "dev")
-    run = repositories.claim({SHARED}, set())
+    run = repositories.claim({SHARED}, set()).run
     clean(aws)
 
     with pytest.raises(UserError, match="released while this run was under way"):

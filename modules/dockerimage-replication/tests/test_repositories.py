@@ -36,7 +36,7 @@ def claim(
 ) -> None:
     seedfarmer = SeedFarmerSettings(project_name="idf", deployment_name=deployment, module_name=MODULE)
     repositories = Repositories(aws, seedfarmer, settings, Progress())
-    run = repositories.claim(set(names), by_digest or set())
+    run = repositories.claim(set(names), by_digest or set()).run
     repositories.settle(set(names), run)
 
 
