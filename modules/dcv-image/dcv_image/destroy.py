@@ -1,5 +1,6 @@
 """`destroy`: forget what this deployment used and, when asked to, delete what nobody uses any more."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
@@ -33,18 +34,19 @@ def destroy() -> int:
     if parameters.retention_type == "RETAIN":
         print("released; repositories and images are kept (`retention-type` is RETAIN)")
         return 0
-    _delete_unused_repositories(session.client("ecr"), seedfarmer.project_name, records.in_use())
+    _delete_unused_repositories(session.client("ecr"), seedfarmer.project_name, records)
     _delete_bucket_if_unused(s3, bucket, seedfarmer.project_name)
     return 0
 
 
-def _delete_unused_repositories(client: "ECRClient", project: str, used: set[str]) -> None:
+def _delete_unused_repositories(client: "ECRClient", project: str, records: UsageRecords) -> None:
     # No prefix: the manifest names the repository, so it can have any name.
-    for name in list(owned_repositories(client, image_owner(project), prefix="")):
-        if name in used:
+    owned = list(owned_repositories(client, image_owner(project), prefix=""))
+    spared = records.delete_unused({name: partial(delete_repository, client, name) for name in owned})
+    for name in owned:
+        if name in spared:
             print(f"kept: repository {name}, another deployment uses it")
         else:
-            delete_repository(client, name)
             print(f"deleted: repository {name}")
 
 

@@ -192,8 +192,8 @@ def test_use_is_recorded_before_the_engine_runs(
 
     assert cli.main(["apply"]) == 1
 
-    used = UsageRecords(boto3.client("s3"), BUCKET).recorded("prod", "desktops-dcv")
-    assert used == {"idf-dcv", "idf-public.ecr.aws/amazonlinux/amazonlinux"}
+    used = UsageRecords(boto3.client("s3"), BUCKET).all()
+    assert used["prod", "desktops-dcv"] == {"idf-dcv", "idf-public.ecr.aws/amazonlinux/amazonlinux"}
 
 
 @pytest.mark.parametrize(

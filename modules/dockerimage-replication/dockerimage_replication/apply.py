@@ -7,7 +7,7 @@ last: what it names is there.
 import asyncio
 
 from . import datafiles, results, work
-from .aws import CONCURRENT_CALLS, Aws
+from .aws import Aws
 from .copies import Copies
 from .credentials import run_credentials
 from .datafiles import DataFiles
@@ -17,14 +17,12 @@ from .lock_store import LockStore
 from .module_outputs import inventory_key, inventory_outputs
 from .oci.transport import Transport
 from .progress import Progress
+from .repositories import Repositories
 from .resolve import Target
-from .settings import OWNER_MODULE, Parameters
-from .shared import ecr
-from .shared.metadata_bucket import bucket_name, ensure_bucket
+from .settings import Parameters
+from .shared.metadata_bucket import bucket_name
 from .shared.outputs import write_outputs
-from .shared.ownership import Owner
 from .shared.settings import SeedFarmerSettings, load
-from .shared.usage import UsageRecords
 from .work import Work
 
 
@@ -56,9 +54,9 @@ class _Run:
         self._endpoints = parameters.endpoints
         self._target = Target(aws.account.ecr_host, seedfarmer.project_name)
         self._inputs = fingerprint(data, parameters, self._target)
-        self._owner = Owner(seedfarmer.project_name, OWNER_MODULE)
         self._bucket = bucket_name(seedfarmer.project_name, aws.account)
-        self._usage = UsageRecords(aws.s3, self._bucket)
+        settings = parameters.repository_settings(aws.account.partition)
+        self._repositories = Repositories(aws, seedfarmer, settings, self._progress)
         self._locks = LockStore(aws.s3, self._bucket, *self._deployment)
         self._credentials = run_credentials(parameters, [data], aws)
 
@@ -68,11 +66,16 @@ class _Run:
         async with Transport(endpoints=self._endpoints, credentials=self._credentials) as transport:
             wanted = await self._wanted(transport, before)
             upload = results.compact(wanted.inventory)
-            await asyncio.to_thread(self._prepare, wanted.repositories)
-            await self._make_repositories(wanted.repositories)
+            claim = await asyncio.to_thread(
+                self._repositories.claim, wanted.repositories, wanted.repositories_by_digest
+            )
+            if claim.made and wanted.kept_charts:  # perhaps deleted since they were found in place
+                wanted = await self._wanted(transport, None)
             lock = await Copies(transport, self._progress, before).run(wanted, self._inputs)
+        await asyncio.to_thread(self._repositories.confirm, wanted.repositories)
         results.write(wanted.inventory, results.updated_images(lock), lock)
-        await asyncio.to_thread(self._publish, upload, lock, wanted.repositories)
+        await asyncio.to_thread(self._publish, upload, lock)
+        await asyncio.to_thread(self._repositories.settle, wanted.repositories, claim.run)
 
     def _lock(self) -> Lock | None:
         """The lock of the last run; one that cannot be read must not block a deploy."""
@@ -93,30 +96,9 @@ class _Run:
         self._progress.say(f"found {len(wanted.images)} images in {len(wanted.charts)} charts")
         return wanted
 
-    def _prepare(self, repositories: set[str]) -> None:
-        """Bucket and usage record come first: what is in use is on record before it exists."""
-        ensure_bucket(self._aws.s3, self._bucket, self._aws.account, self._owner.project)
-        self._record(repositories | self._usage.recorded(*self._deployment))
-
-    def _publish(self, upload: bytes, lock: Lock, repositories: set[str]) -> None:
+    def _publish(self, upload: bytes, lock: Lock) -> None:
         self._locks.write(lock)
         key = inventory_key(*self._deployment)
         self._aws.s3.put_object(Bucket=self._bucket, Key=key, Body=upload, ContentType="application/json")
-        self._record(repositories)
         write_outputs(inventory_outputs(self._bucket, key))
         self._progress.say(f"uploaded the inventory to s3://{self._bucket}/{key}")
-
-    def _record(self, repositories: set[str]) -> None:
-        self._usage.record(*self._deployment, repositories)
-
-    async def _make_repositories(self, wanted: set[str]) -> None:
-        there = await asyncio.to_thread(ecr.repository_names, self._aws.ecr)
-        missing = sorted(wanted - there)
-        slots = asyncio.Semaphore(CONCURRENT_CALLS)
-
-        async def make(name: str) -> None:
-            async with slots:
-                await asyncio.to_thread(ecr.ensure_repository, self._aws.ecr, name, self._owner)
-
-        await asyncio.gather(*(make(name) for name in missing))
-        self._progress.say(f"{len(wanted)} repositories, {len(missing)} of them new")

@@ -1,22 +1,53 @@
 """What goes when a deployment goes: planned first, so that a dry run prints what a real run deletes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from .aws import Aws
-from .module_outputs import inventory_key, lock_key
+from .images import delete_images, digests
+from .module_outputs import STATE_KEY, deployment_keys, is_inventory
 from .settings import OWNER_MODULE, Parameters
-from .shared import ecr
-from .shared.errors import UserError
+from .shared import clean_up, ecr
 from .shared.metadata_bucket import bucket_name, delete_bucket, exists, is_owned, object_keys
 from .shared.ownership import Owner
 from .shared.settings import load
-from .shared.usage import UsageRecords, record_key
+from .shared.usage import Record, UsageRecords, record_key
 
 Deployment = tuple[str, str]
 """A deployment and its module, as usage records have them."""
 
-_DELETE_LIMIT = 100  # images of one BatchDeleteImage call (Amazon ECR API reference)
+SPARED = "a deployment has begun to use it since the plan"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a clean-up does, as `--json` prints it.
+
+    Attributes:
+        action: `release`, `delete-images`, `delete-repository`, `delete-object` or `delete-bucket`.
+        target: the deployment with its module, the repository, the s3:// address, or the bucket.
+    """
+
+    action: str
+    target: str
+
+    def __str__(self) -> str:
+        return {
+            "release": f"release the use by {self.target}",
+            "delete-images": f"delete all images in {self.target}",
+            "delete-repository": f"delete the repository {self.target} with its images",
+            "delete-object": f"delete {self.target}",
+            "delete-bucket": f"delete the bucket {self.target}",
+        }[self.action]
+
+
+@dataclass(frozen=True)
+class Release:
+    """Repositories that are taken out of a usage record."""
+
+    record: Record
+    repositories: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -25,7 +56,7 @@ class Plan:
 
     Attributes:
         bucket: the project's metadata bucket.
-        records: usage records after it: what is left of each; an empty one is removed.
+        releases: usage records that change; one that is empty then is removed.
         emptied: repositories that lose all their images.
         repositories: repositories that are deleted with their images.
         objects: keys that are deleted from the bucket.
@@ -33,20 +64,20 @@ class Plan:
     """
 
     bucket: str
-    records: tuple[tuple[Deployment, frozenset[str]], ...] = ()
+    releases: tuple[Release, ...] = ()
     emptied: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
     delete_bucket: bool = False
 
-    def lines(self) -> list[str]:
-        """The plan for people, one step a line; empty when there is nothing to do."""
+    def steps(self) -> list[Step]:
+        """The plan for people and programs; empty when there is nothing to do."""
         return [
-            *(f"release the use by {deployment}/{module}" for (deployment, module), _ in self.records),
-            *(f"delete all images in {name}" for name in self.emptied),
-            *(f"delete the repository {name} with its images" for name in self.repositories),
-            *(f"delete s3://{self.bucket}/{key}" for key in self.objects),
-            *([f"delete the bucket {self.bucket}"] if self.delete_bucket else []),
+            *(Step("release", f"{item.record.deployment}/{item.record.module}") for item in self.releases),
+            *(Step("delete-images", name) for name in self.emptied),
+            *(Step("delete-repository", name) for name in self.repositories),
+            *(Step("delete-object", f"s3://{self.bucket}/{key}") for key in self.objects),
+            *([Step("delete-bucket", self.bucket)] if self.delete_bucket else []),
         ]
 
 
@@ -59,10 +90,15 @@ def destroy() -> int:
         plan = cleaner.plan_removal(deployment)
     else:
         plan = cleaner.plan_release(deployment)
-    for line in plan.lines() or ["nothing to do"]:
-        print(line, flush=True)
-    cleaner.execute(plan)
+    say(plan.steps())
+    for name in cleaner.execute(plan):
+        print(f"kept {name}: {SPARED}", flush=True)
     return 0
+
+
+def say(steps: Iterable[Step]) -> None:
+    """Print steps for people."""
+    print("\n".join(map(str, steps)) or "nothing to do", flush=True)
 
 
 class Cleaner:
@@ -77,21 +113,22 @@ class Cleaner:
 
     def plan_release(self, deployment: Deployment) -> Plan:
         """Forget that a deployment uses anything, and keep everything."""
-        released = [deployment] if deployment in self._records() else []
-        return Plan(self._bucket, tuple((entry, frozenset()) for entry in released))
+        return Plan(self._bucket, _whole(deployment, self._records()))
 
     def plan_removal(self, deployment: Deployment) -> Plan:
         """Forget a deployment, and delete its inventory, its lock and whatever no other deployment uses."""
         records = self._records()
-        released = [deployment] if deployment in records else []
+        releases = _whole(deployment, records)
         keys = set(object_keys(self._aws.s3, self._bucket)) if self._bucket_exists else set()
-        objects = {inventory_key(*deployment), lock_key(*deployment)} & keys
-        left = keys - objects - {record_key(*entry) for entry in released}
+        objects = set(deployment_keys(*deployment)) & keys
+        if not any(is_inventory(key) for key in keys - objects):
+            objects |= {STATE_KEY} & keys
+        left = keys - objects - {record_key(*deployment), clean_up.KEY}
         return Plan(
             self._bucket,
-            tuple((entry, frozenset()) for entry in released),
-            repositories=self._unused(records[entry] for entry in records if entry != deployment),
-            objects=tuple(objects),
+            releases,
+            repositories=_unused(self._owned(), records, releases),
+            objects=tuple(sorted(objects)),
             delete_bucket=not left
             and self._bucket_exists
             and is_owned(self._aws.s3, self._bucket, self._owner.project),
@@ -99,77 +136,70 @@ class Cleaner:
 
     def plan_repositories(self, deployment: str | None) -> Plan:
         """Delete the repositories that nobody uses, once `deployment` (all its modules) is released."""
-        records, unused = self._after_release(deployment)
-        return Plan(self._bucket, records, repositories=unused)
+        releases, unused = self._after_release(deployment)
+        return Plan(self._bucket, releases, repositories=unused)
 
     def plan_images(self, deployment: str | None) -> Plan:
         """Delete the images in those repositories, and keep the repositories."""
-        records, unused = self._after_release(deployment)
-        return Plan(self._bucket, records, emptied=tuple(name for name in unused if self._digests(name)))
+        releases, unused = self._after_release(deployment)
+        emptied = tuple(name for name in unused if digests(self._aws.ecr, name))
+        return Plan(self._bucket, releases, emptied=emptied)
 
-    def execute(self, plan: Plan) -> None:
-        """Carry out a plan; what is gone already is fine."""
-        for (deployment, module), repositories in plan.records:
-            if repositories:
-                self._usage.record(deployment, module, set(repositories))
-            else:
-                self._usage.release(deployment, module)
-        for name in plan.emptied:
-            self._delete_images(name)
-        for name in plan.repositories:
-            ecr.delete_repository(self._aws.ecr, name)
+    def execute(self, plan: Plan) -> list[str]:
+        """Carry out a plan; what is gone already is fine.
+
+        Returns:
+            Repositories that were spared, because a deployment has begun to use them since the plan.
+
+        Raises:
+            UserError: a deployment that is released has been applied meanwhile, another clean-up of the
+                project does not end, or an image cannot be deleted.
+        """
+        for release in plan.releases:
+            self._usage.withdraw(release.record, release.repositories)
+        deletions = self._deletions(plan)
+        # With the bucket, the announcement of a clean-up that broke off goes too.
+        spared = self._usage.delete_unused(deletions) if deletions or plan.delete_bucket else []
         for key in plan.objects:
             self._aws.s3.delete_object(Bucket=plan.bucket, Key=key)
         if plan.delete_bucket:
             delete_bucket(self._aws.s3, plan.bucket)
+        return spared
 
-    def _records(self) -> dict[Deployment, set[str]]:
-        return self._usage.all() if self._bucket_exists else {}
+    def _deletions(self, plan: Plan) -> dict[str, Callable[[], None]]:
+        client = self._aws.ecr
+        return {
+            **{name: partial(delete_images, client, name) for name in plan.emptied},
+            **{name: partial(ecr.delete_repository, client, name) for name in plan.repositories},
+        }
+
+    def _records(self) -> list[Record]:
+        return list(self._usage.records()) if self._bucket_exists else []
 
     def _owned(self) -> set[str]:
         if not self._bucket_exists:
             return set()  # without the records nobody knows what is in use
         return set(ecr.owned_repositories(self._aws.ecr, self._owner, f"{self._owner.project}-"))
 
-    def _unused(self, records: Iterable[set[str]]) -> tuple[str, ...]:
-        return tuple(sorted(self._owned().difference(*records)))
-
-    def _after_release(
-        self, deployment: str | None
-    ) -> tuple[tuple[tuple[Deployment, frozenset[str]], ...], tuple[str, ...]]:
-        """Changed records, and owned repositories without a user; records of other owners stay whole."""
+    def _after_release(self, deployment: str | None) -> tuple[tuple[Release, ...], tuple[str, ...]]:
+        """What is taken from records, and owned repositories without a user; what others own stays."""
         records, owned = self._records(), self._owned()
-        changed = {
-            entry: repositories - owned
-            for entry, repositories in records.items()
-            if entry[0] == deployment and repositories & owned
-        }
-        after = {**records, **changed}
-        unused = owned.difference(*after.values())
-        return tuple((entry, frozenset(left)) for entry, left in changed.items()), tuple(sorted(unused))
+        releases = tuple(
+            Release(record, record.repositories & owned)
+            for record in records
+            if record.deployment == deployment and record.repositories & owned
+        )
+        return releases, _unused(owned, records, releases)
 
-    def _digests(self, repository: str) -> list[str]:
-        """Digests of all images; their tags go with them."""
-        digests: set[str] = set()
-        try:
-            for page in self._aws.ecr.get_paginator("list_images").paginate(repositoryName=repository):
-                digests.update(image["imageDigest"] for image in page["imageIds"] if "imageDigest" in image)
-        except self._aws.ecr.exceptions.RepositoryNotFoundException:
-            return []
-        return sorted(digests)
 
-    def _delete_images(self, repository: str) -> None:
-        """Delete every image; ECR refuses one that an index refers to until the index is gone."""
-        digests = self._digests(repository)
-        while digests:
-            reasons: set[str] = set()
-            for start in range(0, len(digests), _DELETE_LIMIT):
-                batch = digests[start : start + _DELETE_LIMIT]
-                answer = self._aws.ecr.batch_delete_image(
-                    repositoryName=repository, imageIds=[{"imageDigest": digest} for digest in batch]
-                )
-                reasons.update(failure.get("failureReason", "?") for failure in answer["failures"])
-            left = self._digests(repository)
-            if len(left) >= len(digests):
-                raise UserError(f"{len(left)} images in {repository} cannot be deleted: {'; '.join(reasons)}")
-            digests = left
+def _whole(deployment: Deployment, records: list[Record]) -> tuple[Release, ...]:
+    """Everything that a deployment's module has on record, if it has a record."""
+    own = [record for record in records if (record.deployment, record.module) == deployment]
+    return tuple(Release(record, record.repositories) for record in own)
+
+
+def _unused(owned: set[str], records: list[Record], releases: tuple[Release, ...]) -> tuple[str, ...]:
+    """What no record names any more once the releases are done."""
+    taken = {release.record: release.repositories for release in releases}
+    used = (record.repositories - taken.get(record, frozenset()) for record in records)
+    return tuple(sorted(owned.difference(*used)))

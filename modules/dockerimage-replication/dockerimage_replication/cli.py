@@ -1,10 +1,11 @@
 """`python -m dockerimage_replication`: what the deployspec calls, and commands for people."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .consent import Consent
 from .shared.edge import run
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 _Command = Callable[[argparse.Namespace], int]
 
 
-def main() -> int:
-    """Parse the command line and run a command; its exit status."""
-    arguments = _parser().parse_args()
+def main(arguments_given: Sequence[str] | None = None) -> int:
+    """Parse a command line (without one, that of the process) and run a command; its exit status."""
+    arguments = _parser().parse_args(arguments_given)
     command: _Command = arguments.run
     return run(lambda: command(arguments))
 
@@ -43,6 +44,14 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     _copy_options(commands.add_parser("copy", help="copy the images of a list; needs no AWS"))
+    _clean_up_options(
+        commands.add_parser("delete-images", help="delete the images that no deployment uses"), "images"
+    )
+    _clean_up_options(
+        commands.add_parser("delete-repos", help="delete the repositories that no deployment uses"),
+        "repositories",
+    )
+    _adopt_options(commands.add_parser("adopt", help="take over repositories of the known IDF module"))
     return parser
 
 
@@ -115,6 +124,31 @@ def _lock_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deployment", metavar="NAME", help="in place of SEEDFARMER_DEPLOYMENT_NAME")
     parser.add_argument("--module", metavar="GROUP-NAME", help="in place of SEEDFARMER_MODULE_NAME")
     parser.add_argument("--region", metavar="NAME", help="in place of the configured region")
+
+
+def _clean_up_options(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.set_defaults(run=_clean_up, what=what)
+    parser.add_argument("project", help="name of the SeedFarmer project")
+    parser.add_argument("--deployment", metavar="NAME", help="release what this deployment uses first")
+    _consent_options(parser)
+
+
+def _adopt_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_adopt)
+    parser.add_argument("project", help="name of the SeedFarmer project")
+    parser.add_argument(
+        "--inventory",
+        required=True,
+        metavar="FILE|s3://BUCKET/KEY",
+        help="the known module's replication_result.json, its uploaded copy, or its updated_images.json",
+    )
+    _consent_options(parser)
+
+
+def _consent_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    _json_option(parser)
 
 
 def _data_option(parser: argparse.ArgumentParser) -> None:
@@ -190,3 +224,16 @@ def _given_lock(arguments: argparse.Namespace) -> "LockOptions":
         module=arguments.module,
         region=arguments.region,
     )
+
+
+def _clean_up(arguments: argparse.Namespace) -> int:
+    from .cleanup_command import clean_up
+
+    consent = Consent.of(arguments)
+    return clean_up(arguments.what, arguments.project, arguments.deployment, consent)
+
+
+def _adopt(arguments: argparse.Namespace) -> int:
+    from .adopt import adopt
+
+    return adopt(arguments.project, arguments.inventory, Consent.of(arguments))

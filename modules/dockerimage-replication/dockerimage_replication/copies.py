@@ -8,6 +8,7 @@ from .charts.archive import ChartError
 from .charts.push import replicate_chart
 from .digests import NO_ANSWER
 from .image_copies import ImageCopies, WantedImage
+from .immutable_tags import explained
 from .lock import Lock, LockedChart, LockedImage
 from .oci.copy import Copier
 from .oci.reference import Reference
@@ -68,8 +69,8 @@ class Copies:
         try:
             await copy
         except (ChartError, *NO_ANSWER) as error:
-            self._progress.say(f"FAILED {subject}: {error}")
-            return _Failure(subject, str(error))
+            self._progress.say(f"FAILED {subject}: {explained(error)}")
+            return _Failure(subject, explained(error))
         return None
 
     async def _image(self, image: Image) -> None:

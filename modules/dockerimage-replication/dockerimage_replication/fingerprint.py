@@ -19,8 +19,13 @@ _WITHOUT_INFLUENCE = {
     "helm_distro_secret_name",
     "helm_repo_secret_key",
     "helm_repo_secret_name",
+    "image_tag_mutability",
+    "pull_account_ids",
+    "pull_organization_id",
     "refresh_tags",
+    "repository_kms_key",
     "retention_type",
+    "untagged_image_days",
 }
 # YAML knows bytes and infinite numbers, JSON does not.
 _PLAIN = TypeAdapter[object](object, config=ConfigDict(ser_json_bytes="base64", ser_json_inf_nan="strings"))

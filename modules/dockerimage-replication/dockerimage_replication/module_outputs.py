@@ -10,10 +10,25 @@ OUTPUTS: dict[str, str] = {
     "s3_full_path": "Deprecated: the same as `S3FullPath`.",
 }
 
+STATE_KEY = "dockerimage-replication-repositories.json"
+"""Key of what this module last did to the project's repositories."""
+
+_INVENTORY = "-metadata.json"
+
 
 def inventory_key(deployment: str, module: str) -> str:
     """Key of a deployment's inventory; `module` is SeedFarmer's `{group}-{module}`."""
-    return f"{deployment}-{module}-metadata.json"
+    return f"{deployment}-{module}{_INVENTORY}"
+
+
+def is_inventory(key: str) -> bool:
+    """Whether a key is that of some deployment's inventory."""
+    return key.endswith(_INVENTORY)
+
+
+def deployment_keys(deployment: str, module: str) -> list[str]:
+    """Keys of everything in the bucket that belongs to one deployment, its record of use apart."""
+    return [inventory_key(deployment, module), lock_key(deployment, module)]
 
 
 def lock_key(deployment: str, module: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from .shared.settings import CommonParameters
+from .repository_parameters import RepositoryParameters
 
 OWNER_MODULE = "dockerimage-replication"
 """Name that the tags of repositories and bucket give as their owner: the module's folder."""
@@ -21,7 +21,7 @@ def is_eks_version(text: str) -> bool:
     return re.fullmatch(r"\d+\.\d{2}", text) is not None
 
 
-class Parameters(CommonParameters):
+class Parameters(RepositoryParameters):
     """What a manifest can say to `dockerimage-replication`."""
 
     eks_version: str = Field(

@@ -10,6 +10,7 @@ from constructs import Construct
 from .module_outputs import inventory_key
 from .shared.account import Account
 from .shared.metadata_bucket import bucket_name
+from .shared.ownership import PROJECT_TAG
 from .shared.settings import SeedFarmerSettings
 
 MAX_POLICY_NAME = 128  # characters (IAM user guide, IAM and AWS STS quotas)
@@ -53,12 +54,19 @@ class ReplicationStack(cdk.Stack):
         )
 
     def _pull(self, project: str) -> iam.PolicyStatement:
+        """`idf-*` is also how `idf-other-…` begins: what carries another project's tag is left out.
+
+        All three actions take the condition (Service Authorization Reference, Amazon ECR: their
+        resource type is the repository, which has aws:ResourceTag). Repositories without the tag pass,
+        for those that were there before are used as they are.
+        """
         return iam.PolicyStatement(
             sid="PullReplicated",
             actions=_PULL,
             resources=[
                 f"arn:{self.partition}:ecr:{self.region}:{self.account}:repository/{project}-*",
             ],
+            conditions={"StringEqualsIfExists": {f"aws:ResourceTag/{PROJECT_TAG}": project}},
         )
 
 

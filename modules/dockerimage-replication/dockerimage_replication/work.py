@@ -38,6 +38,11 @@ class Work:
         private = [image.private for image in self.images] + [*self.charts, *self.kept_charts]
         return {split_reference(reference)[0].partition("/")[2] for reference in private}
 
+    @property
+    def repositories_by_digest(self) -> set[str]:
+        """Those with an image that is pulled by its digest, whether a tag still names it or not."""
+        return {image.repository for image in self.images if "@" in image.private}
+
 
 async def from_charts(transport: Transport, endpoints: Endpoints, data: DataFiles, target: Target) -> Work:
     """Fetch the charts and find their images.

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from dockerimage_replication.module_outputs import OUTPUTS
+from dockerimage_replication.module_outputs import OUTPUTS, STATE_KEY
 from dockerimage_replication.shared import ecr
 from dockerimage_replication.shared.errors import UserError
 from replication_support import (
@@ -106,7 +106,7 @@ def test_repositories_and_bucket_are_ours_and_on_record(world: World) -> None:
     }
     assert ecr.repository_names(world.aws.ecr) == repositories
     assert world.usage() == repositories
-    assert world.objects() == {KEY, LOCK_KEY, f"usage/dev/{MODULE}.json"}
+    assert world.objects() == {KEY, LOCK_KEY, STATE_KEY, f"usage/dev/{MODULE}.json"}
 
 
 def test_what_a_deployment_no_longer_needs_leaves_its_record(world: World) -> None:

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from dockerimage_replication import cleanup, cleanup_script
+from dockerimage_replication import cleanup, cli
 from dockerimage_replication.aws import Aws
-from dockerimage_replication.cleanup import Cleaner
+from dockerimage_replication.module_outputs import STATE_KEY
 from dockerimage_replication.shared import ecr
 from dockerimage_replication.shared.metadata_bucket import bucket_name, ensure_bucket, exists
 from dockerimage_replication.shared.ownership import Owner
@@ -188,12 +188,9 @@ def test_every_page_of_usage_records_counts(project: Deployed) -> None:
     assert len(project.usage.in_use()) == 1002
 
 
-def script(
-    monkeypatch: pytest.MonkeyPatch, planner: cleanup_script.Planner, *arguments: str, answer: str = ""
-) -> int:
-    monkeypatch.setattr("sys.argv", ["script", *arguments])
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str, answer: str = "") -> int:
     monkeypatch.setattr("builtins.input", lambda prompt: answer)
-    return cleanup_script.main("Delete.", planner)
+    return cli.main(arguments)
 
 
 def test_a_dry_run_prints_what_the_real_run_deletes(
@@ -203,11 +200,11 @@ def test_a_dry_run_prints_what_the_real_run_deletes(
     project.deploy("prod", "idf-shared")
     arguments = ("idf", "--deployment", "dev")
 
-    assert script(monkeypatch, Cleaner.plan_repositories, *arguments, "--dry-run") == 0
+    assert run(monkeypatch, "delete-repos", *arguments, "--dry-run") == 0
     announced = capsys.readouterr().out
     assert project.repositories() == {"idf-shared", "idf-mine"}
 
-    assert script(monkeypatch, Cleaner.plan_repositories, *arguments, "--yes") == 0
+    assert run(monkeypatch, "delete-repos", *arguments, "--yes") == 0
     assert capsys.readouterr().out == announced
     assert announced.splitlines() == [
         f"release the use by dev/{MODULE}",
@@ -223,7 +220,7 @@ def test_without_a_deployment_only_what_is_unused_goes(
     project.deploy("dev", "idf-used")
     ecr.ensure_repository(project.aws.ecr, "idf-unused", Owner("idf", OWNER))
 
-    script(monkeypatch, Cleaner.plan_repositories, "idf", "--yes")
+    run(monkeypatch, "delete-repos", "idf", "--yes")
 
     assert project.repositories() == {"idf-used"}
 
@@ -235,7 +232,7 @@ def test_images_go_and_repositories_stay(project: Deployed, monkeypatch: pytest.
         project.push("idf-mine", f"v{number}")
     project.push("idf-shared", "v1")
 
-    assert script(monkeypatch, Cleaner.plan_images, "idf", "--deployment", "dev", "--yes") == 0
+    assert run(monkeypatch, "delete-images", "idf", "--deployment", "dev", "--yes") == 0
 
     assert project.repositories() == {"idf-mine", "idf-shared", "idf-empty"}
     assert project.images("idf-mine") == 0
@@ -243,12 +240,12 @@ def test_images_go_and_repositories_stay(project: Deployed, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y", set()), ("", {"idf-app"}), ("no", {"idf-app"})])
-def test_the_scripts_ask_first(
+def test_the_commands_ask_first(
     answer: str, left: set[str], project: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.deploy("dev", "idf-app")
 
-    script(monkeypatch, Cleaner.plan_repositories, "idf", "--deployment", "dev", answer=answer)
+    run(monkeypatch, "delete-repos", "idf", "--deployment", "dev", answer=answer)
 
     assert project.repositories() == left
 
@@ -259,10 +256,52 @@ def test_releasing_a_deployment_leaves_what_other_modules_recorded(
     project.deploy("dev", "idf-app")
     project.usage.record("dev", "images-dcv", {"idf-dcv", "idf-app"})
 
-    script(monkeypatch, Cleaner.plan_repositories, "idf", "--deployment", "dev", "--yes")
+    run(monkeypatch, "delete-repos", "idf", "--deployment", "dev", "--yes")
 
     assert project.usage.all() == {("dev", "images-dcv"): {"idf-dcv"}}
     assert project.repositories() == set()
+
+
+def test_json_says_what_was_done(
+    project: Deployed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.deploy("dev", "idf-app")
+    arguments = ("delete-repos", "idf", "--deployment", "dev", "--json")
+    steps = [
+        {"action": "release", "target": f"dev/{MODULE}"},
+        {"action": "delete-repository", "target": "idf-app"},
+    ]
+
+    run(monkeypatch, *arguments, "--dry-run")
+    assert json.loads(capsys.readouterr().out) == {"steps": steps, "spared": [], "done": False}
+
+    run(monkeypatch, *arguments, "--yes")
+    assert json.loads(capsys.readouterr().out) == {"steps": steps, "spared": [], "done": True}
+    assert project.repositories() == set()
+
+
+@pytest.mark.parametrize("command", ["delete-images", "delete-repos"])
+def test_json_never_asks(
+    command: str, project: Deployed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, command, "idf", "--json", answer="y") == 2
+    assert "--dry-run or --yes" in capsys.readouterr().err
+
+
+def test_the_lock_of_a_deployment_goes_with_it_and_the_last_one_takes_the_state(
+    project: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for deployment in ("dev", "prod"):
+        project.deploy(deployment, "idf-app")
+        project.aws.s3.put_object(Bucket=BUCKET, Key=f"{deployment}-{MODULE}-lock.json", Body=b"{}")
+    project.aws.s3.put_object(Bucket=BUCKET, Key=STATE_KEY, Body=b"{}")
+
+    destroy(monkeypatch, "DESTROY")
+    assert project.keys() >= {STATE_KEY, f"prod-{MODULE}-lock.json"}
+    assert not any("dev" in key for key in sorted(project.keys()))
+
+    destroy(monkeypatch, "DESTROY", "prod")
+    assert not exists(project.aws.s3, BUCKET)
 
 
 @pytest.mark.parametrize("name", ["delete_images.py", "delete_repos.py"])
@@ -270,5 +309,5 @@ def test_the_scripts_explain_themselves(name: str) -> None:
     script = Path(__file__).parents[1] / name
     done = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, check=True)
 
-    for word in ("project", "--deployment", "--dry-run", "--yes"):
+    for word in ("project", "--deployment", "--dry-run", "--yes", "--json"):
         assert word in done.stdout

@@ -34,6 +34,27 @@ REGISTRY = {
     "ecr:PutImage",
     "ecr:UploadLayerPart",
 }
+# What ECR does with a key in the name of whoever makes the repository (Amazon ECR user guide, Encryption
+# at rest).
+ENCRYPTION = {"kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"}
+KEY = "arn:aws:kms:us-east-1:123456789012:key/0123"
+# Parameters of one run after the other: everything on, then everything off.
+VARIANTS: tuple[dict[str, str], ...] = (
+    {},
+    {
+        "IMAGE_TAG_MUTABILITY": "IMMUTABLE",
+        "UNTAGGED_IMAGE_DAYS": "0",
+        "REPOSITORY_KMS_KEY": KEY,
+        "PULL_ACCOUNT_IDS": '["111111111111"]',
+        "PULL_ORGANIZATION_ID": "o-abcdefghij",
+    },
+    {
+        "IMAGE_TAG_MUTABILITY": "MUTABLE",
+        "UNTAGGED_IMAGE_DAYS": "1",
+        "PULL_ACCOUNT_IDS": "[]",
+        "PULL_ORGANIZATION_ID": "",
+    },
+)
 
 
 class _Loader(yaml.SafeLoader):
@@ -89,11 +110,18 @@ def test_the_policy_allows_what_deploy_and_destroy_call_and_nothing_else(
     monkeypatch.setenv("SEEDFARMER_PARAMETER_RETENTION_TYPE", "DESTROY")
     calls.clear()
 
-    world.apply()
+    for parameters in VARIANTS:
+        for name, value in parameters.items():
+            monkeypatch.setenv(f"SEEDFARMER_PARAMETER_{name}", value)
+        world.apply()
+    world.aws.ecr.put_image_scanning_configuration(  # as a version before has left it
+        repositoryName="idf-charts/app", imageScanningConfiguration={"scanOnPush": False}
+    )
+    monkeypatch.setenv("SEEDFARMER_PARAMETER_UNTAGGED_IMAGE_DAYS", "2")
     world.apply()
     cleanup.destroy()
 
-    needed = REGISTRY.union(*(ACTIONS.get(call, {call}) for call in calls))
+    needed = (REGISTRY | ENCRYPTION).union(*(ACTIONS.get(call, {call}) for call in calls))
     allowed = {
         action
         for statement in statements.values()
@@ -111,8 +139,23 @@ def test_only_two_actions_are_not_limited_to_the_project(statements: dict[str, d
 
 
 def test_seedfarmer_can_fill_every_parameter(template: dict[str, Any]) -> None:
-    """It knows project and role; the secret comes from the manifest, under the document's name for it."""
-    given = {"ProjectName", "RoleName", "HelmRepoSecretName"}
+    """It knows project and role; the others come from the manifest, under the names of the parameters."""
+    given = {"ProjectName", "RoleName", "HelmRepoSecretName", "RepositoryKmsKey"}
 
     assert set(template["Parameters"]) == given
     assert template["Parameters"]["HelmRepoSecretName"]["Default"] == ""
+    assert template["Parameters"]["RepositoryKmsKey"]["Default"] == ""
+
+
+def test_what_changes_or_deletes_a_repository_takes_one_of_ours(
+    statements: dict[str, dict[str, Any]],
+) -> None:
+    own, others = statements["OwnRepositories"], statements["Repositories"]
+
+    assert own["Condition"]["StringEquals"] == {
+        "aws:ResourceTag/SeedFarmerProject": "ProjectName",
+        "aws:ResourceTag/AirgapModulesOwner": "dockerimage-replication",
+    }
+    assert others["Condition"]["StringEqualsIfExists"] == {"aws:ResourceTag/SeedFarmerProject": "ProjectName"}
+    assert not any(word in action for action in others["Action"] for word in ("Delete", "Policy", "Scanning"))
+    assert others["Resource"] == own["Resource"]

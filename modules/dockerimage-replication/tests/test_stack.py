@@ -69,6 +69,13 @@ def test_it_pulls_from_the_project_and_pushes_nowhere(statements: dict[str, dict
     assert not any(word in action for action in statement["Action"] for word in ("Put", "Upload", "Delete"))
 
 
+def test_it_does_not_pull_what_another_project_has_tagged(statements: dict[str, dict[str, Any]]) -> None:
+    """`idf-*` is also how the repositories of the project idf-other begin."""
+    condition = {"StringEqualsIfExists": {"aws:ResourceTag/SeedFarmerProject": "idf"}}
+
+    assert statements["PullReplicated"]["Condition"] == condition
+
+
 def test_a_name_that_iam_cannot_take_is_cut_and_stays_unique() -> None:
     one, other = (policy_name(settings("p" * 60, "d" * 60 + end), "us-east-1") for end in "ab")
 

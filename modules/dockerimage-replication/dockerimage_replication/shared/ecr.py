@@ -30,16 +30,33 @@ def login(client: "ECRClient") -> Login:
 
 def ensure_repository(client: "ECRClient", name: str, owner: Owner) -> str:
     """Make the repository unless it is there already (two applies at once are fine); return its URI."""
+    created = create_repository(client, name, owner)
+    return created["repositoryUri"] if created else repository_uri(client, name)
+
+
+def create_repository(
+    client: "ECRClient", name: str, owner: Owner, kms_key: str | None = None
+) -> "RepositoryTypeDef | None":
+    """Make the repository; None when it is there already.
+
+    Args:
+        client: of the account and region.
+        name: its name.
+        owner: whose tags it carries.
+        kms_key: ARN of the key that encrypts it; a key of ECR's own if none is given. It cannot be
+            changed later (Amazon ECR user guide, Encryption at rest).
+    """
     try:
-        created = client.create_repository(
+        return client.create_repository(
             repositoryName=name,
             tags=owner.tags(),
             imageScanningConfiguration={"scanOnPush": True},
-            encryptionConfiguration={"encryptionType": "AES256"},
-        )
+            encryptionConfiguration=(
+                {"encryptionType": "KMS", "kmsKey": kms_key} if kms_key else {"encryptionType": "AES256"}
+            ),
+        )["repository"]
     except client.exceptions.RepositoryAlreadyExistsException:
-        return repository_uri(client, name)
-    return created["repository"]["repositoryUri"]
+        return None
 
 
 def repository_uri(client: "ECRClient", name: str) -> str:
@@ -55,9 +72,16 @@ def repository_uri(client: "ECRClient", name: str) -> str:
     return found["repositories"][0]["repositoryUri"]
 
 
+def repositories(client: "ECRClient") -> "Iterator[RepositoryTypeDef]":
+    """All repositories of the account and region, without their tags, which this call does not have."""
+    pages = client.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1000})
+    for page in pages:
+        yield from page["repositories"]
+
+
 def repository_names(client: "ECRClient") -> set[str]:
     """Names of all repositories of the account and region."""
-    return {repository["repositoryName"] for repository in _repositories(client)}
+    return {repository["repositoryName"] for repository in repositories(client)}
 
 
 def owned_repositories(client: "ECRClient", owner: Owner, prefix: str) -> Iterator[str]:
@@ -66,7 +90,7 @@ def owned_repositories(client: "ECRClient", owner: Owner, prefix: str) -> Iterat
     `prefix` only spares the question for the tags of others, which a policy may forbid to ask: a name
     that begins with it says nothing about the owner.
     """
-    for repository in _repositories(client):
+    for repository in repositories(client):
         if not repository["repositoryName"].startswith(prefix):
             continue
         tags = client.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
@@ -80,8 +104,3 @@ def delete_repository(client: "ECRClient", name: str) -> None:
         client.delete_repository(repositoryName=name, force=True)
     except client.exceptions.RepositoryNotFoundException:
         return
-
-
-def _repositories(client: "ECRClient") -> "Iterator[RepositoryTypeDef]":
-    for page in client.get_paginator("describe_repositories").paginate():
-        yield from page["repositories"]
