@@ -16,7 +16,6 @@ from .oci.transport import Transport
 from .progress import Progress
 from .resolve import Image, ResolvedChart
 from .shared.errors import UserError
-from .transfers import readable_size
 from .work import Work
 
 
