@@ -22,6 +22,7 @@ DEBIAN_PACKAGES = {
     "ip": "iproute2",
     "shellcheck": "shellcheck",
     "openssl": "openssl",
+    "skopeo": "skopeo",
 }
 
 

@@ -17,7 +17,7 @@ from localcloud.services import Services
 from .checks import run_checks
 
 ENGINE_PROGRAMS = ("podman", "unshare", "setpriv")
-FAST_PROGRAMS = ("git", "shellcheck", "docker-registry", "mmdebstrap", "openssl")
+FAST_PROGRAMS = ("git", "shellcheck", "docker-registry", "mmdebstrap", "openssl", "skopeo")
 
 
 def main(arguments: list[str]) -> int:

@@ -5,9 +5,11 @@ last: what it names is there.
 """
 
 import asyncio
+from typing import Protocol
 
 from . import datafiles, results, work
 from .aws import Aws
+from .charts.sources import ChartSources
 from .copies import Copies
 from .credentials import run_credentials
 from .datafiles import DataFiles
@@ -15,6 +17,8 @@ from .fingerprint import fingerprint
 from .lock import Lock, LockError
 from .lock_store import LockStore
 from .module_outputs import inventory_key, inventory_outputs
+from .oci.reference import Reference
+from .oci.source import ImageSource
 from .oci.transport import Transport
 from .progress import Progress
 from .repositories import Repositories
@@ -23,7 +27,7 @@ from .settings import Parameters
 from .shared.metadata_bucket import bucket_name
 from .shared.outputs import write_outputs
 from .shared.settings import SeedFarmerSettings, load
-from .work import Work
+from .work import Charts, Work
 
 
 def apply(*, refresh: bool = False) -> int:
@@ -34,18 +38,41 @@ def apply(*, refresh: bool = False) -> int:
     """
     seedfarmer, parameters = load(Parameters)
     data = datafiles.load(parameters.data_path, parameters.eks_version)
-    run = _Run(seedfarmer, parameters, data, Aws.connect())
+    run = Run(seedfarmer, parameters, data, Aws.connect(), Progress())
     asyncio.run(run.run(refresh=refresh or parameters.refresh_tags))
     return 0
 
 
-class _Run:
-    """One run for one deployment."""
+class Origin(Charts, Protocol):
+    """What stands in for the internet, a bundle for instance."""
+
+    def image(self, reference: Reference) -> ImageSource:
+        """What the image at an address is copied from."""
+
+
+class Run:
+    """One run for one deployment.
+
+    Args:
+        seedfarmer: which deployment it is.
+        parameters: the module's parameters.
+        data: the data files.
+        aws: the account.
+        progress: where it says how far it is.
+        origin: where charts and images come from; the internet without it.
+    """
 
     def __init__(
-        self, seedfarmer: SeedFarmerSettings, parameters: Parameters, data: DataFiles, aws: Aws
+        self,
+        seedfarmer: SeedFarmerSettings,
+        parameters: Parameters,
+        data: DataFiles,
+        aws: Aws,
+        progress: Progress,
+        origin: Origin | None = None,
     ) -> None:
-        self._progress = Progress()
+        self._progress = progress
+        self._origin = origin
         for name in parameters.without_effect:
             self._progress.say(f"the parameter `{name}` has no effect: charts are replicated without Helm")
         self._deployment = (seedfarmer.deployment_name, seedfarmer.module_name)
@@ -60,6 +87,11 @@ class _Run:
         self._locks = LockStore(aws.s3, self._bucket, *self._deployment)
         self._credentials = run_credentials(parameters, [data], aws)
 
+    @property
+    def inventory_path(self) -> str:
+        """`bucket/key` of the inventory."""
+        return f"{self._bucket}/{inventory_key(*self._deployment)}"
+
     async def run(self, *, refresh: bool) -> None:
         """Everything, in the order that keeps a broken run harmless."""
         before = None if refresh else await asyncio.to_thread(self._lock)
@@ -71,7 +103,8 @@ class _Run:
             )
             if claim.made and wanted.kept_charts:  # perhaps deleted since they were found in place
                 wanted = await self._wanted(transport, None)
-            lock = await Copies(transport, self._progress, before).run(wanted, self._inputs)
+            copies = Copies(transport, self._progress, before, self._origin.image if self._origin else None)
+            lock = await copies.run(wanted, self._inputs)
         await asyncio.to_thread(self._repositories.confirm, wanted.repositories)
         results.write(wanted.inventory, results.updated_images(lock), lock)
         await asyncio.to_thread(self._publish, upload, lock)
@@ -92,7 +125,8 @@ class _Run:
                 self._progress.say(f"nothing has changed since the lock {self._locks}; its digests are kept")
                 return wanted
         self._progress.say(f"fetching {len(self._data.workloads)} charts")
-        wanted = await work.from_charts(transport, self._endpoints, self._data, self._target)
+        charts = self._origin or ChartSources(transport, self._endpoints)
+        wanted = await work.from_charts(charts, self._data, self._target)
         self._progress.say(f"found {len(wanted.images)} images in {len(wanted.charts)} charts")
         return wanted
 

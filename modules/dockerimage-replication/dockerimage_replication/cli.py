@@ -52,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "repositories",
     )
     _adopt_options(commands.add_parser("adopt", help="take over repositories of the known IDF module"))
+    _bundle_options(commands.add_parser("bundle", help="write what `apply` would copy to a disk"))
+    _load_options(commands.add_parser("load", help="do what `apply` does, from a bundle"))
     return parser
 
 
@@ -92,7 +94,7 @@ def _apply_options(parser: argparse.ArgumentParser) -> None:
 
 def _plan_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_plan)
-    parser.add_argument("--eks-version", metavar="VERSION", help="in place of the parameter `eks-version`")
+    _eks_version_option(parser)
     _data_option(parser)
     parser.add_argument("--project", metavar="NAME", help="in place of SEEDFARMER_PROJECT_NAME")
     parser.add_argument("--account", metavar="ID", help="account of the private registry; AWS is not asked")
@@ -149,6 +151,25 @@ def _consent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     _json_option(parser)
+
+
+def _bundle_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_bundle)
+    parser.add_argument("out", type=Path, metavar="OUT", help="a folder, or a file that ends in .tar")
+    _eks_version_option(parser)
+    _data_option(parser)
+    _json_option(parser)
+
+
+def _load_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_load)
+    parser.add_argument("path", type=Path, metavar="PATH", help="what `bundle` wrote")
+    parser.add_argument("--index", metavar="DIGEST", help="refuse a bundle with another digest than this")
+    _json_option(parser)
+
+
+def _eks_version_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--eks-version", metavar="VERSION", help="in place of the parameter `eks-version`")
 
 
 def _data_option(parser: argparse.ArgumentParser) -> None:
@@ -237,3 +258,14 @@ def _adopt(arguments: argparse.Namespace) -> int:
     from .adopt import adopt
 
     return adopt(arguments.project, arguments.inventory, Consent.of(arguments))
+def _bundle(arguments: argparse.Namespace) -> int:
+    from .bundle import BundleOptions, bundle
+
+    options = BundleOptions(eks_version=arguments.eks_version, data_path=arguments.data_path)
+    return bundle(arguments.out, options, as_json=arguments.json)
+
+
+def _load(arguments: argparse.Namespace) -> int:
+    from .load import load
+
+    return load(arguments.path, index=arguments.index, as_json=arguments.json)

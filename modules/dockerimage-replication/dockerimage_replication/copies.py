@@ -1,7 +1,7 @@
 """All copies of a run, side by side; one that fails does not stop the others."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 
 from .charts.archive import ChartError
@@ -12,6 +12,7 @@ from .immutable_tags import explained
 from .lock import Lock, LockedChart, LockedImage
 from .oci.copy import Copier
 from .oci.reference import Reference
+from .oci.source import ImageSource
 from .oci.transport import Transport
 from .progress import Progress
 from .resolve import Image, ResolvedChart
@@ -33,11 +34,18 @@ class Copies:
         progress: told what is copied.
         lock: says which digest a tag had; its images are compared with the destination alone, and
             are not followed when the tag moves at the source. None to ask every source.
+        source: what an image is copied from; its repository without this.
     """
 
-    def __init__(self, transport: Transport, progress: Progress, lock: Lock | None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        progress: Progress,
+        lock: Lock | None,
+        source: Callable[[Reference], ImageSource] | None = None,
+    ) -> None:
         self._transport = transport
-        self._copier = Copier(transport)
+        self._copier = Copier(transport, source=source)
         self._progress = progress
         self._lock = lock or Lock("")
         self._image_copies = ImageCopies(
@@ -54,7 +62,8 @@ class Copies:
         """
         attempts = [self._attempt(image.source, self._image(image)) for image in work.images]
         attempts += [self._attempt(private, self._chart(chart)) for private, chart in work.charts.items()]
-        failures = [failure for failure in await asyncio.gather(*attempts) if failure]
+        async with self._progress.transfers(self._copier.meter, len(attempts)):
+            failures = [failure for failure in await asyncio.gather(*attempts) if failure]
         if failures:
             lines = "".join(f"\n  - {failure.subject}: {failure.reason}" for failure in failures)
             raise UserError(
@@ -71,6 +80,7 @@ class Copies:
         except (ChartError, *NO_ANSWER) as error:
             self._progress.say(f"FAILED {subject}: {explained(error)}")
             return _Failure(subject, explained(error))
+        self._progress.count()
         return None
 
     async def _image(self, image: Image) -> None:

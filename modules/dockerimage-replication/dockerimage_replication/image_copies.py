@@ -9,7 +9,8 @@ from .oci.errors import NotFound, RegistryError
 from .oci.reference import Reference
 from .oci.registry import Repository
 from .oci.transport import Transport
-from .progress import Progress, readable_size
+from .progress import Progress
+from .transfers import readable_size
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from . import results
-from .charts.sources import ChartSources
+from .charts.fetched import FetchResult
 from .datafiles import DataFiles
 from .digests import is_in_place
 from .lock import Lock, LockedChart
@@ -13,7 +14,6 @@ from .names import split_reference
 from .oci.reference import Reference
 from .oci.transport import Transport
 from .resolve import Image, ResolvedChart, Target, resolve
-from .shared.endpoints import Endpoints
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,20 @@ class Work:
         return {image.repository for image in self.images if "@" in image.private}
 
 
-async def from_charts(transport: Transport, endpoints: Endpoints, data: DataFiles, target: Target) -> Work:
+class Charts(Protocol):
+    """Where charts come from: their sources, or a bundle."""
+
+    async def fetch(self, data: DataFiles) -> Mapping[str, FetchResult]:
+        """The chart of each workload, or why it cannot be had."""
+
+
+async def from_charts(charts: Charts, data: DataFiles, target: Target) -> Work:
     """Fetch the charts and find their images.
 
     Raises:
         DataFilesError: something in the data files does not fit the charts.
     """
-    fetched = await ChartSources(transport, endpoints).fetch(data)
+    fetched = await charts.fetch(data)
     resolution = resolve(data, fetched, target)
     return Work(
         inventory=results.inventory(data, resolution),

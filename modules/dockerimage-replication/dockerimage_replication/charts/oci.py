@@ -8,8 +8,8 @@ from ..oci.download import Download
 from ..oci.manifests import Descriptor, Manifest
 from ..oci.meter import Meter
 from ..oci.reference import InvalidReference, Reference
-from ..oci.registry import Repository
-from ..oci.transport import Transport
+from ..oci.retry import RetryPolicy
+from ..oci.source import ManifestSource
 from .archive import MAX_ARCHIVE, ChartError, read_chart
 from .fetched import FetchedChart
 
@@ -29,17 +29,16 @@ def chart_reference(repository: str, name: str, version: str) -> Reference:
         raise ChartError(str(error)) from None
 
 
-async def fetch(transport: Transport, reference: Reference) -> FetchedChart:
-    """Fetch a chart from a registry.
+async def fetch(repository: ManifestSource, reference: Reference, retry: RetryPolicy) -> FetchedChart:
+    """Fetch a chart from `repository`, the one that `reference` names.
 
     Raises:
         ChartError: it is not a chart, or its archive is broken.
         RegistryError: a request failed.
     """
-    repository = Repository(transport, reference)
     manifest = await repository.get_manifest(reference.identifier)
     layer = _chart_layer(manifest)
-    async with Download(repository, layer, transport.retry, Meter()) as download:
+    async with Download(repository, layer, retry, Meter()) as download:
         archive = await download.read()
     chart = await asyncio.to_thread(read_chart, archive)
     return FetchedChart(chart, archive, reference.with_digest(manifest.digest))

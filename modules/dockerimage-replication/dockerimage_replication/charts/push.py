@@ -48,15 +48,24 @@ def pushed_digest(fetched: FetchedChart) -> str:
 
 
 async def _push(repository: Repository, fetched: FetchedChart, tag: str) -> str:
-    config = _config(fetched.chart)
-    manifest = chart_manifest(fetched.chart, config, fetched.archive)
+    manifest, contents = chart_content(fetched)
     if await _is_there(repository, tag, manifest.digest):
         return manifest.digest
-    for blob, content in zip(manifest.blobs, (config, fetched.archive), strict=True):
+    for blob, content in zip(manifest.blobs, contents, strict=True):
         if not await repository.blob_exists(blob.digest):
             await upload_content(repository, blob, content)
     await repository.put_manifest(manifest, tag)
     return manifest.digest
+
+
+def chart_content(fetched: FetchedChart) -> tuple[Manifest, tuple[bytes, ...]]:
+    """The OCI artifact that a chart becomes: its manifest, and the content of the manifest's blobs.
+
+    Raises:
+        ChartError: its metadata cannot be written as JSON.
+    """
+    config = _config(fetched.chart)
+    return chart_manifest(fetched.chart, config, fetched.archive), (config, fetched.archive)
 
 
 def _config(chart: Chart) -> bytes:

@@ -12,6 +12,7 @@ from .digest import is_digest
 from .errors import Denied, InvalidManifest, NotFound, RegistryError, Retryable, Unauthorized
 from .manifests import INDEX_TYPES, Descriptor, index_of
 from .registry import Repository
+from .source import ImageSource
 
 COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 
@@ -45,7 +46,7 @@ class Attachments:
         self._tags: dict[str, frozenset[str]] = {}
         self._without_api: set[str] = set()  # registries
 
-    async def find(self, repository: Repository, digests: Iterable[str]) -> Attached:
+    async def find(self, repository: ImageSource, digests: Iterable[str]) -> Attached:
         """What `repository` has attached to manifests.
 
         Raises:
@@ -61,7 +62,7 @@ class Attachments:
                 referrers[digest] = entries
         return Attached(tuple(tags), referrers)
 
-    async def _list(self, repository: Repository, digest: str) -> frozenset[str]:
+    async def _list(self, repository: ImageSource, digest: str) -> frozenset[str]:
         """The repository's tags, or those that could be asked for one by one where no list is given."""
         if str(repository) not in self._tags:
             try:
@@ -74,7 +75,7 @@ class Attachments:
         return self._tags[str(repository)]
 
     async def _referrers(
-        self, repository: Repository, digest: str, tags: frozenset[str]
+        self, repository: ImageSource, digest: str, tags: frozenset[str]
     ) -> tuple[dict[str, object], ...]:
         if repository.registry not in self._without_api:
             try:
@@ -107,7 +108,7 @@ async def add_referrers(repository: Repository, subject: str, entries: Iterable[
         await repository.put_manifest(index_of([*known, *new]), tag)
 
 
-async def _exists(repository: Repository, tag: str) -> bool:
+async def _exists(repository: ImageSource, tag: str) -> bool:
     try:
         await repository.head_manifest(tag)
     except (NotFound, Denied, Unauthorized):

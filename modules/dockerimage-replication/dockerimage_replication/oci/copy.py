@@ -5,6 +5,7 @@ is attached to it, and the tag last. A run that breaks leaves content without a 
 without its content.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .attached import Attachments, add_referrers, descriptor_of
@@ -17,6 +18,7 @@ from .manifests import Descriptor, Manifest
 from .meter import Meter
 from .reference import Reference
 from .registry import Repository, Upload
+from .source import ImageSource
 from .transport import Transport
 from .upload import SMALL, LargeUpload, upload_content
 
@@ -55,7 +57,7 @@ class _Job:
         claimed: blobs that other repositories may wait for.
     """
 
-    source: Repository
+    source: ImageSource
     destination: Repository
     is_new: bool
     bytes_transferred: int = 0
@@ -85,15 +87,22 @@ class Copier:
     Args:
         transport: how registries are reached.
         journal: where uploads under way are noted, so that the next run can go on with them.
+        source: what an image is copied from; its repository without this.
 
     Attributes:
         meter: bytes to transfer and transferred, of all copies.
     """
 
-    def __init__(self, transport: Transport, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        journal: Journal | None = None,
+        source: Callable[[Reference], ImageSource] | None = None,
+    ) -> None:
         self.meter = Meter()
         self._transport = transport
         self._journal = journal or Journal()
+        self._source = source or (lambda reference: Repository(transport, reference))
         self._present: set[tuple[str, str]] = set()  # repository, digest of a manifest or blob in it
         self._claims = Claims()
         self._attachments = Attachments()
@@ -119,7 +128,7 @@ class Copier:
             RegistryError: a registry refused a request, or did not answer after several tries.
         """
         place = Repository(self._transport, destination)
-        origin = Repository(self._transport, source)
+        origin = self._source(source)
         there = await _digest_at(place, destination.identifier)
         manifest: Manifest | None = None
         digest = source.digest
