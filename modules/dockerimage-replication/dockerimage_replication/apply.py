@@ -17,6 +17,8 @@ from .lock_store import LockStore
 from .module_outputs import inventory_key, inventory_outputs
 from .oci.transport import Transport
 from .progress import Progress
+from .proof.program import helm_distro
+from .proof.proof import require_proof
 from .resolve import Target
 from .settings import OWNER_MODULE, Parameters
 from .shared import ecr
@@ -48,11 +50,11 @@ class _Run:
         self, seedfarmer: SeedFarmerSettings, parameters: Parameters, data: DataFiles, aws: Aws
     ) -> None:
         self._progress = Progress()
-        for name in parameters.without_effect:
-            self._progress.say(f"the parameter `{name}` has no effect: charts are replicated without Helm")
         self._deployment = (seedfarmer.deployment_name, seedfarmer.module_name)
         self._data = data
         self._aws = aws
+        self._eks_version = parameters.eks_version
+        self._helm = helm_distro(parameters, aws.secrets)
         self._endpoints = parameters.endpoints
         self._target = Target(aws.account.ecr_host, seedfarmer.project_name)
         self._inputs = fingerprint(data, parameters, self._target)
@@ -89,8 +91,10 @@ class _Run:
                 self._progress.say(f"nothing has changed since the lock {self._locks}; its digests are kept")
                 return wanted
         self._progress.say(f"fetching {len(self._data.workloads)} charts")
-        wanted = await work.from_charts(transport, self._endpoints, self._data, self._target)
+        resolution = await work.resolved(transport, self._endpoints, self._data, self._target)
+        wanted = work.from_charts(self._data, resolution)
         self._progress.say(f"found {len(wanted.images)} images in {len(wanted.charts)} charts")
+        await require_proof(self._data, resolution, self._eks_version, self._helm, self._progress.say)
         return wanted
 
     def _prepare(self, repositories: set[str]) -> None:

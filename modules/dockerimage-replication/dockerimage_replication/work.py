@@ -12,7 +12,7 @@ from .lock import Lock, LockedChart
 from .names import split_reference
 from .oci.reference import Reference
 from .oci.transport import Transport
-from .resolve import Image, ResolvedChart, Target, resolve
+from .resolve import Image, Resolution, ResolvedChart, Target, resolve
 from .shared.endpoints import Endpoints
 
 
@@ -39,14 +39,20 @@ class Work:
         return {split_reference(reference)[0].partition("/")[2] for reference in private}
 
 
-async def from_charts(transport: Transport, endpoints: Endpoints, data: DataFiles, target: Target) -> Work:
+async def resolved(
+    transport: Transport, endpoints: Endpoints, data: DataFiles, target: Target
+) -> Resolution:
     """Fetch the charts and find their images.
 
     Raises:
         DataFilesError: something in the data files does not fit the charts.
     """
     fetched = await ChartSources(transport, endpoints).fetch(data)
-    resolution = resolve(data, fetched, target)
+    return resolve(data, fetched, target)
+
+
+def from_charts(data: DataFiles, resolution: Resolution) -> Work:
+    """What the charts ask for."""
     return Work(
         inventory=results.inventory(data, resolution),
         images=tuple({image.private: image for image in resolution.images}.values()),
