@@ -95,6 +95,8 @@ class _Finder:
             yield self._named(text, kind, (*path, key), "its parts are those of an image")
         name = mapping.get("name")
         for key, value in mapping.items():
+            if depth:
+                yield from self._words(key, path)  # a script may read as YAML: `run x && :`
             if isinstance(value, str) and key not in done:
                 called = name if key == "value" and isinstance(name, str) else ""
                 yield from self._text(value, (*path, key), depth, called, "")
@@ -142,6 +144,9 @@ class _Finder:
             if found:
                 yield found
                 text = text.replace(assignment[0], "")
+        yield from self._words(text, path)
+
+    def _words(self, text: str, path: Path) -> Iterator[Named]:
         for reference, why in references_in(text, self._known):
             kind = Names.IMAGE if has_version(reference) else Names.REPOSITORY
             yield self._named(reference, kind, path, why)
