@@ -140,6 +140,11 @@ class ChartServer:
         self._server.shutdown()
         self._server.server_close()
 
+    def replace(self, name: str, version: str, archive: bytes) -> None:
+        """Publish a chart in place of all others of its name."""
+        self._entries.pop(name, None)
+        self.add(name, version, archive)
+
     def add(self, name: str, version: str, archive: bytes, **entry: object) -> None:
         """Publish a chart; `entry` replaces what the index says of it."""
         file = f"{name}-{version}.tgz"
@@ -346,6 +351,13 @@ class World:
             (CHART_CONFIG, b'{"name": "tool"}'),
             [(CHART_LAYER, chart_archive("tool", "0.1.0")), (PROVENANCE, b"signed")],
         )
+
+    def publish_template(self, template: str) -> None:
+        """Publish the chart `app` of DEFAULT with a template."""
+        values = {"image": {"registry": "internet.local", "repository": "team/app"}}
+        files = chart_files("app", "1.0.0+build.1", appVersion="2.0", values=values)
+        archive = packed({**files, "app/templates/x.yaml": template.encode()})
+        self.charts.replace("app", "1.0.0+build.1", archive)
 
     def write_data(self) -> None:
         (self._data / "default.yaml").write_text(yaml.safe_dump(self.default))
