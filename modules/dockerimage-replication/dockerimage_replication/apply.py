@@ -12,12 +12,12 @@ from .copies import Copies
 from .credentials import run_credentials
 from .datafiles import DataFiles
 from .fingerprint import fingerprint
-from .lock import Lock, LockError
+from .lock import Lock, LockedHelm, LockError
 from .lock_store import LockStore
 from .module_outputs import inventory_key, inventory_outputs
 from .oci.transport import Transport
 from .progress import Progress
-from .proof.program import helm_distro
+from .proof import program
 from .proof.proof import require_proof
 from .resolve import Target
 from .settings import OWNER_MODULE, Parameters
@@ -53,8 +53,7 @@ class _Run:
         self._deployment = (seedfarmer.deployment_name, seedfarmer.module_name)
         self._data = data
         self._aws = aws
-        self._eks_version = parameters.eks_version
-        self._helm = helm_distro(parameters, aws.secrets)
+        self._parameters = parameters
         self._endpoints = parameters.endpoints
         self._target = Target(aws.account.ecr_host, seedfarmer.project_name)
         self._inputs = fingerprint(data, parameters, self._target)
@@ -66,9 +65,10 @@ class _Run:
 
     async def run(self, *, refresh: bool) -> None:
         """Everything, in the order that keeps a broken run harmless."""
-        before = None if refresh else await asyncio.to_thread(self._lock)
+        last = await asyncio.to_thread(self._lock)
+        before = None if refresh else last
         async with Transport(endpoints=self._endpoints, credentials=self._credentials) as transport:
-            wanted = await self._wanted(transport, before)
+            wanted = await self._wanted(transport, before, last.helm if last else None)
             upload = results.compact(wanted.inventory)
             await asyncio.to_thread(self._prepare, wanted.repositories)
             await self._make_repositories(wanted.repositories)
@@ -84,18 +84,20 @@ class _Run:
             self._progress.say(f"this run goes without a lock, and writes a new one: {error}")
             return None
 
-    async def _wanted(self, transport: Transport, lock: Lock | None) -> Work:
-        if lock and lock.inputs == self._inputs:
+    async def _wanted(self, transport: Transport, lock: Lock | None, known: LockedHelm | None) -> Work:
+        # A result that nothing proved is proven as soon as a helm is there.
+        if lock and lock.inputs == self._inputs and (lock.helm or not program.helm_on_path()):
             wanted = await work.from_lock(transport, lock)
             if wanted:
                 self._progress.say(f"nothing has changed since the lock {self._locks}; its digests are kept")
                 return wanted
         self._progress.say(f"fetching {len(self._data.workloads)} charts")
         resolution = await work.resolved(transport, self._endpoints, self._data, self._target)
-        wanted = work.from_charts(self._data, resolution)
-        self._progress.say(f"found {len(wanted.images)} images in {len(wanted.charts)} charts")
-        await require_proof(self._data, resolution, self._eks_version, self._helm, self._progress.say)
-        return wanted
+        self._progress.say(f"found {len(resolution.images)} images in {len(resolution.charts)} charts")
+        distro = program.helm_distro(self._parameters, self._aws.secrets, known)
+        version, say = self._parameters.eks_version, self._progress.say
+        proof = await require_proof(self._data, resolution, version, distro, say)
+        return work.from_charts(self._data, resolution, proof.helm)
 
     def _prepare(self, repositories: set[str]) -> None:
         """Bucket and usage record come first: what is in use is on record before it exists."""

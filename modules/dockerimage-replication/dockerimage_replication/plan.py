@@ -100,7 +100,7 @@ async def _planned(
     async with Transport(endpoints=parameters.endpoints, credentials=credentials) as transport:
         fetched = await ChartSources(transport, parameters.endpoints).fetch(data)
     resolution = resolve(data, fetched, Target(account.ecr_host, project))
-    distro = helm_distro(parameters, secrets)
+    distro = helm_distro(parameters, secrets, None)
     return resolution, await prove(data, resolution, parameters.eks_version, distro, _remark)
 
 

@@ -14,7 +14,7 @@ def planned(resolution: Resolution, proof: Proof) -> dict[str, object]:
         "charts": [_chart(chart) for chart in resolution.charts],
         "images": [_image(image, charts) for image in resolution.images],
         "proof": {
-            "helm": proof.helm,
+            "helm": proof.helm.version if proof.helm else None,
             "skipped": proof.skipped,
             "images": [_rendered(image) for image in proof.images],
             "warnings": list(proof.warnings),
@@ -106,10 +106,10 @@ def _rendered(image: RenderedImage) -> dict[str, object]:
 
 
 def _proof_lines(proof: Proof) -> Iterator[str]:
-    if proof.skipped:
+    if proof.helm is None:
         yield f"proof: skipped; {proof.skipped}"
         return
-    yield f"proof: rendered with helm {proof.helm}, images outside: {len(proof.findings)}"
+    yield f"proof: rendered with helm {proof.helm.version}, images outside: {len(proof.findings)}"
     for image in proof.images:
         if image.accepted is not None:
             state = f"accepted ({image.accepted})"

@@ -8,7 +8,7 @@ from . import results
 from .charts.sources import ChartSources
 from .datafiles import DataFiles
 from .digests import is_in_place
-from .lock import Lock, LockedChart
+from .lock import Lock, LockedChart, LockedHelm
 from .names import split_reference
 from .oci.reference import Reference
 from .oci.transport import Transport
@@ -25,12 +25,14 @@ class Work:
         images: every image once per private reference.
         charts: private reference -> chart to bring.
         kept_charts: private reference -> chart that is in place, as the lock has it.
+        helm: what proved it, None when nothing did.
     """
 
     inventory: Mapping[str, object]
     images: tuple[Image, ...]
     charts: Mapping[str, ResolvedChart] = field(default_factory=dict)
     kept_charts: Mapping[str, LockedChart] = field(default_factory=dict)
+    helm: LockedHelm | None = None
 
     @property
     def repositories(self) -> set[str]:
@@ -39,9 +41,7 @@ class Work:
         return {split_reference(reference)[0].partition("/")[2] for reference in private}
 
 
-async def resolved(
-    transport: Transport, endpoints: Endpoints, data: DataFiles, target: Target
-) -> Resolution:
+async def resolved(transport: Transport, endpoints: Endpoints, data: DataFiles, target: Target) -> Resolution:
     """Fetch the charts and find their images.
 
     Raises:
@@ -51,12 +51,13 @@ async def resolved(
     return resolve(data, fetched, target)
 
 
-def from_charts(data: DataFiles, resolution: Resolution) -> Work:
+def from_charts(data: DataFiles, resolution: Resolution, helm: LockedHelm | None) -> Work:
     """What the charts ask for."""
     return Work(
         inventory=results.inventory(data, resolution),
         images=tuple({image.private: image for image in resolution.images}.values()),
         charts={chart.private: chart for chart in resolution.charts},
+        helm=helm,
     )
 
 
@@ -77,4 +78,4 @@ async def from_lock(transport: Transport, lock: Lock) -> Work | None:
         Image(image.source, Reference.parse(image.address), private, reasons=())
         for private, image in lock.images.items()
     )
-    return Work(lock.inventory, tuple(images), kept_charts=lock.charts)
+    return Work(lock.inventory, tuple(images), kept_charts=lock.charts, helm=lock.helm)

@@ -140,11 +140,6 @@ class ChartServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def replace(self, name: str, version: str, archive: bytes) -> None:
-        """Publish a chart in place of all others of its name."""
-        self._entries.pop(name, None)
-        self.add(name, version, archive)
-
     def add(self, name: str, version: str, archive: bytes, **entry: object) -> None:
         """Publish a chart; `entry` replaces what the index says of it."""
         file = f"{name}-{version}.tgz"

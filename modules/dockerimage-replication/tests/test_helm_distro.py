@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from dockerimage_replication.aws import Aws
+from dockerimage_replication.lock import LockedHelm
 from dockerimage_replication.proof import distro as distro_module
 from dockerimage_replication.proof import unpack
-from dockerimage_replication.proof.distro import HelmArchive, HelmDistro
+from dockerimage_replication.proof.distro import HelmDistro
 from dockerimage_replication.proof.program import Helm, helm_at_hand, helm_distro
 from dockerimage_replication.settings import Parameters
 from dockerimage_replication.shared.endpoints import Endpoints
@@ -41,7 +42,7 @@ class Distro:
     def says(self, text: str) -> None:
         self.server.files[f"{PATH}.sha256sum"] = text.encode()
 
-    async def fetch(self, sha256: str | None = None, known: HelmArchive | None = None) -> Helm:
+    async def fetch(self, sha256: str | None = None, known: LockedHelm | None = None) -> Helm:
         return await self.use(HelmDistro(URL, sha256, None, self.endpoints, known))
 
     async def use(self, distro: HelmDistro | None) -> Helm:
@@ -63,13 +64,13 @@ async def test_the_real_helm_is_fetched_and_runs(distro: Distro, newest_helm: Pa
 
     helm = await distro.fetch()
 
-    assert helm.version == f"v{newest_helm.parent.name}"
+    assert helm.identity.version == f"v{newest_helm.parent.name}"
 
 
 async def test_the_parameter_says_the_checksum(distro: Distro) -> None:
     helm = await distro.fetch(DIGEST)
 
-    assert helm.archive == HelmArchive(URL, DIGEST)
+    assert helm.identity == LockedHelm("v9.0.0", URL, DIGEST)
     assert [path for path, _ in distro.server.requests] == [PATH]
     assert distro.said == []
 
@@ -81,7 +82,7 @@ async def test_the_parameter_says_the_checksum(distro: Distro) -> None:
 async def test_else_the_file_beside_it_does(distro: Distro, text: str) -> None:
     distro.says(text)
 
-    assert (await distro.fetch()).archive == HelmArchive(URL, DIGEST)
+    assert (await distro.fetch()).identity == LockedHelm("v9.0.0", URL, DIGEST)
     assert distro.said == []
 
 
@@ -105,21 +106,21 @@ async def test_a_file_without_the_checksum_is_an_error(distro: Distro, text: str
 async def test_else_there_is_a_warning_and_a_digest_to_remember(distro: Distro) -> None:
     helm = await distro.fetch()
 
-    assert helm.archive == HelmArchive(URL, DIGEST)
+    assert helm.identity == LockedHelm("v9.0.0", URL, DIGEST)
     assert distro.said[0].startswith("WARNING: ")
     assert DIGEST in distro.said[0]
 
 
 async def test_an_archive_that_was_remembered_may_not_change(distro: Distro) -> None:
-    await distro.fetch(known=HelmArchive(URL, DIGEST))
+    await distro.fetch(known=LockedHelm("v9.0.0", URL, DIGEST))
     assert distro.said == []
 
     before = "1" * 64
     with pytest.raises(UserError, match=f"has changed: its SHA-256 was {before}.*is {DIGEST} now"):
-        await distro.fetch(known=HelmArchive(URL, before))
+        await distro.fetch(known=LockedHelm("v9.0.0", URL, before))
 
-    await distro.fetch(DIGEST, known=HelmArchive(URL, before))
-    await distro.fetch(known=HelmArchive("https://helm.example/older.tar.gz", before))
+    await distro.fetch(DIGEST, known=LockedHelm("v9.0.0", URL, before))
+    await distro.fetch(known=LockedHelm("v9.0.0", "https://helm.example/older.tar.gz", before))
 
 
 async def test_the_secret_goes_to_the_host_of_the_url_and_only_when_it_asks(
@@ -135,19 +136,19 @@ async def test_the_secret_goes_to_the_host_of_the_url_and_only_when_it_asks(
     monkeypatch.setenv("SEEDFARMER_PARAMETER_REGISTRY_ENDPOINTS", json.dumps(distro.endpoints.overrides))
     parameters = Parameters()
 
-    await distro.use(helm_distro(parameters, aws.secrets))
+    await distro.use(helm_distro(parameters, aws.secrets, None))
     assert {authorization for _, authorization in distro.server.requests} == {None}
 
     distro.server.requests.clear()
     distro.server.password = SECRET
-    await distro.use(helm_distro(parameters, aws.secrets))
+    await distro.use(helm_distro(parameters, aws.secrets, None))
     first, *others = distro.server.requests
     assert first == (PATH, None)
     assert {authorization for _, authorization in others} == {basic("robot", SECRET)}
     assert SECRET not in "".join(distro.said)
 
     with pytest.raises(UserError, match="wants credentials, and none are configured"):
-        await distro.use(helm_distro(parameters, None))
+        await distro.use(helm_distro(parameters, None, None))
 
 
 async def test_a_redirect_to_another_host_does_not_get_the_secret(aws: Aws, distro: Distro) -> None:
@@ -174,7 +175,7 @@ async def test_a_missing_secret_is_named_with_its_parameter(
     distro.server.password = SECRET
 
     with pytest.raises(UserError, match=r"`absent` \(manifest parameter `helm-distro-secret-name`\)"):
-        await distro.use(helm_distro(Parameters(), aws.secrets))
+        await distro.use(helm_distro(Parameters(), aws.secrets, None))
 
 
 async def test_an_archive_that_is_not_there_names_url_and_parameter(distro: Distro) -> None:
@@ -269,7 +270,7 @@ def test_a_program_is_written_and_nothing_else(tmp_path: Path) -> None:
 async def test_without_an_url_the_helm_on_path_is_used(newest_helm: Path) -> None:
     async with helm_at_hand(None, print) as helm:
         assert helm is not None
-        assert (helm.program, helm.archive) == (newest_helm, None)
+        assert (helm.program, helm.identity.url) == (newest_helm, None)
 
 
 async def test_without_either_there_is_none() -> None:

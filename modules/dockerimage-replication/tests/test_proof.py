@@ -39,7 +39,7 @@ async def test_a_chart_whose_images_are_all_listed_is_proven(helm: Path) -> None
     assert proof.findings == ()
     assert [(image.text, image.problem) for image in proof.images] == [(PRIVATE, None)]
     assert proof.helm is not None
-    assert proof.helm.removeprefix("v") == helm.parent.name
+    assert proof.helm.version.removeprefix("v") == helm.parent.name
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from yarl import URL
 
 from ..charts.repository import reached
 from ..credentials import HelmSecret
+from ..lock import LockedHelm
 from ..oci.credentials import Credentials
 from ..oci.errors import Denied, NotFound, RegistryError
-from ..oci.transport import CHUNK, Request, Transport
+from ..oci.transport import Request, Transport
 from ..shared.endpoints import Endpoints
 from ..shared.errors import UserError
 from .unpack import unpack_helm
@@ -28,19 +29,6 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class HelmArchive:
-    """An archive that Helm came from; a lock keeps it, so that a change is noticed.
-
-    Attributes:
-        url: where it was downloaded.
-        sha256: SHA-256 of its bytes, in hexadecimal digits.
-    """
-
-    url: str
-    sha256: str
-
-
-@dataclass(frozen=True)
 class HelmDistro:
     """Where Helm is downloaded.
 
@@ -49,18 +37,18 @@ class HelmDistro:
         sha256: what its SHA-256 has to be; None when nobody said.
         secret: credentials for the host of the URL and for no other.
         endpoints: overrides of hosts.
-        known: the archive that an earlier run used.
+        known: what an earlier run used.
     """
 
     url: str
     sha256: str | None
     secret: HelmSecret | None
     endpoints: Endpoints
-    known: HelmArchive | None
+    known: LockedHelm | None
 
 
-async def fetch_helm(distro: HelmDistro, folder: Path, say: Say) -> tuple[Path, HelmArchive]:
-    """Download Helm into `folder`: the program, and the archive that it came from.
+async def fetch_helm(distro: HelmDistro, folder: Path, say: Say) -> tuple[Path, str]:
+    """Download Helm into `folder`: the program, and the SHA-256 of the archive that it came from.
 
     Raises:
         UserError: it cannot be had, is not what its checksum says, or is no archive with Helm.
@@ -79,11 +67,10 @@ async def fetch_helm(distro: HelmDistro, folder: Path, say: Say) -> tuple[Path, 
             expected = distro.sha256 or await _checksum_beside(transport, request, address)
         except RegistryError as error:
             raise UserError(f"helm cannot be downloaded ({_PARAMETER}): {error}") from None
-    found = HelmArchive(distro.url, digest)
-    _check(distro, found, expected, say)
+    _check(distro, digest, expected, say)
     await asyncio.to_thread(unpack_helm, archive, folder / "helm", distro.url)
     archive.unlink()
-    return folder / "helm", found
+    return folder / "helm", digest
 
 
 class _OneHost:
@@ -106,7 +93,7 @@ async def _download(transport: Transport, request: Request, target: Path) -> str
     received = 0
     with target.open("wb") as file:
         async with transport.stream(request) as response:
-            async for chunk in response.content.iter_chunked(CHUNK):
+            async for chunk in response.chunks():
                 received += len(chunk)
                 if received > MAX_DISTRO:
                     raise UserError(f"{request.subject} ({_PARAMETER}) is larger than {MAX_DISTRO} bytes")
@@ -138,23 +125,23 @@ async def _checksum_beside(
     return sums[address.name]
 
 
-def _check(distro: HelmDistro, found: HelmArchive, expected: str | None, say: Say) -> None:
+def _check(distro: HelmDistro, digest: str, expected: str | None, say: Say) -> None:
     if expected is not None:
-        if found.sha256 != expected:
+        if digest != expected:
             source = "`helm-distro-sha256`" if distro.sha256 else "the checksum beside it"
             raise UserError(
-                f"{distro.url} ({_PARAMETER}) has the SHA-256 {found.sha256}, and {source} says {expected}: "
+                f"{distro.url} ({_PARAMETER}) has the SHA-256 {digest}, and {source} says {expected}: "
                 "it is damaged or not the archive that was meant"
             )
         return
     if distro.known is None or distro.known.url != distro.url:
         say(
             f"WARNING: nothing says what {distro.url} should be: set the parameter `helm-distro-sha256` "
-            f"to {found.sha256} if that is right"
+            f"to {digest} if that is right"
         )
-    elif distro.known != found:
+    elif distro.known.sha256 != digest:
         raise UserError(
             f"{distro.url} ({_PARAMETER}) has changed: its SHA-256 was {distro.known.sha256} according to "
-            f"the lock and is {found.sha256} now; if that is right, set the parameter "
+            f"the lock and is {digest} now; if that is right, set the parameter "
             "`helm-distro-sha256` to it"
         )

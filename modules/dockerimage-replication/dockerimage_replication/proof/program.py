@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ..credentials import HelmSecret
+from ..lock import LockedHelm
 from ..settings import Parameters
 from ..shared.errors import UserError
-from .distro import HelmArchive, HelmDistro, Say, fetch_helm
+from .distro import HelmDistro, Say, fetch_helm
 from .process import HelmError, run_helm
 
 if TYPE_CHECKING:
@@ -26,26 +27,24 @@ class Helm:
 
     Attributes:
         program: the file.
-        version: what it says about itself, `v3.17.3`.
         folder: a folder that ends with it, for whoever runs it.
-        archive: the archive that it came from, None for one on `PATH`.
+        identity: its version and where it came from.
     """
 
     program: Path
-    version: str
     folder: Path
-    archive: HelmArchive | None
+    identity: LockedHelm
 
 
 def helm_distro(
-    parameters: Parameters, secrets: "SecretsManagerClient | None", known: HelmArchive | None = None
+    parameters: Parameters, secrets: "SecretsManagerClient | None", known: LockedHelm | None
 ) -> HelmDistro | None:
     """Where the parameters say that Helm is; None when they do not.
 
     Args:
         parameters: the module's parameters.
         secrets: reads the secret; None where AWS is not asked.
-        known: the archive that an earlier run used.
+        known: what an earlier run used.
     """
     if parameters.helm_distro_url is None:
         return None
@@ -71,11 +70,14 @@ async def helm_at_hand(distro: HelmDistro | None, say: Say) -> AsyncIterator[Hel
     """
     with TemporaryDirectory(prefix="helm-") as name:
         folder = Path(name)
-        archive: HelmArchive | None = None
-        program = helm_on_path()
         if distro is not None:
-            program, archive = await fetch_helm(distro, folder, say)
-        yield Helm(program, await _version(program, folder), folder, archive) if program else None
+            program, digest = await fetch_helm(distro, folder, say)
+            identity = LockedHelm(await _version(program, folder), distro.url, digest)
+            yield Helm(program, folder, identity)
+        elif found := helm_on_path():
+            yield Helm(found, folder, LockedHelm(await _version(found, folder)))
+        else:
+            yield None
 
 
 def helm_on_path() -> Path | None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from ..charts.untrusted_yaml import UntrustedYamlError
 from ..datafiles import DataFiles, Workload
+from ..lock import LockedHelm
 from ..mappings import DEFAULT
 from ..problems import DataFilesError, Problem, listed
 from ..resolve import Resolution, ResolvedChart
 from ..shared.errors import UserError
 from .destination import Destination, accepted_as
-from .distro import HelmArchive, HelmDistro, Say
+from .distro import HelmDistro, Say
 from .objects import rendered_objects
 from .process import HelmError
 from .program import helm_at_hand
@@ -56,16 +57,14 @@ class Proof:
     """What rendering has shown.
 
     Attributes:
-        helm: version of the helm that rendered; None when the proof was skipped.
+        helm: the helm that rendered, for the lock; None when the proof was skipped.
         skipped: why it was skipped.
-        archive: the archive that helm came from, for the lock.
         images: every image that the charts name, once per workload.
         warnings: entries of `accepted_images` that match nothing.
     """
 
-    helm: str | None = None
+    helm: LockedHelm | None = None
     skipped: str | None = None
-    archive: HelmArchive | None = None
     images: tuple[RenderedImage, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -105,7 +104,8 @@ async def require_proof(
         )
     if proof.helm:
         accepted = sum(image.accepted is not None for image in proof.images)
-        say(f"rendered with helm {proof.helm}: {len(proof.images)} images, {accepted} of them accepted")
+        count = f"{len(proof.images)} images, {accepted} of them accepted"
+        say(f"rendered with helm {proof.helm.version}: {count}")
     return proof
 
 
@@ -138,7 +138,7 @@ async def prove(
         warnings += _unused(chart.workload, found)
     if problems:
         raise DataFilesError(listed("charts cannot be rendered; nothing was copied", problems), problems)
-    return Proof(helm.version, None, helm.archive, tuple(images), tuple(warnings))
+    return Proof(helm.identity, None, tuple(images), tuple(warnings))
 
 
 def _hosts(data: DataFiles, charts: Sequence[ResolvedChart]) -> set[str]:
