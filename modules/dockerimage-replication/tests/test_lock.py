@@ -76,6 +76,8 @@ def test_what_is_no_lock_is_refused_by_name(content: bytes) -> None:
         ({"images": []}, "`images` is no object"),
         ({"charts": None}, "`charts` is no object"),
         ({"inventory": "x"}, "`inventory` is no object"),
+        ({"helm": []}, "`helm` is no object"),
+        ({"helm": {"version": "v3.17.3", "url": "https://x"}}, "`sha256` of helm is no text"),
         ({"images": {IMAGE: []}}, f"`images.{IMAGE}` is no object"),
         ({"images": {"UPPER//x": {}}}, "is not an image reference"),
         ({"images": {IMAGE: {}}}, f"`source` of images.{IMAGE} is no text"),
