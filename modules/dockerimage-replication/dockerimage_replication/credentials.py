@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _LOGIN_LIFETIME = 11 * 3600  # seconds; ECR's logins last 12 hours (ECR user guide, Private registry)
-_PARAMETER = "helm-repo-secret-name"
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,13 @@ class HelmSecret:
         client: reads it.
         name: name or ARN of the secret.
         key: the entry to use; None when the secret itself is the entry.
+        parameter: manifest parameter that names the secret, for messages.
     """
 
     client: "SecretsManagerClient"
     name: str
     key: str | None
+    parameter: str = "helm-repo-secret-name"
 
     def read(self) -> Credentials:
         """Read the secret; messages name it and never quote it.
@@ -77,7 +78,7 @@ class HelmSecret:
         return value
 
     def _problem(self, what: str) -> UserError:
-        return UserError(f"the secret `{self.name}` (manifest parameter `{_PARAMETER}`) {what}")
+        return UserError(f"the secret `{self.name}` (manifest parameter `{self.parameter}`) {what}")
 
 
 class RunCredentials:

@@ -55,6 +55,8 @@ class Workload:
         subcharts: subcharts that the data files count on.
         images: its images.
         values: further values for whoever installs the chart.
+        render_values: values that whoever installs the chart sets; the proof renders with them below.
+        accepted_images: what the chart may name outside the private registry -> why.
         file: data file that names the subcharts, for messages.
     """
 
@@ -65,6 +67,8 @@ class Workload:
     subcharts: tuple[str, ...]
     images: tuple[ImageSpec, ...]
     values: Values
+    render_values: Values
+    accepted_images: Mapping[str, str]
     file: str
 
 
@@ -279,5 +283,7 @@ def _workload(key: str, below: ChartEntry, above: VersionedChartEntry, version_f
             if not overrides[image].skip
         ),
         values=merged(below.values, above.values),
+        render_values=merged(below.render_values, above.render_values),
+        accepted_images={**below.accepted_images, **above.accepted_images},
         file=version_file if above.subcharts else DEFAULT_FILE,
     )

@@ -69,6 +69,21 @@ class LockedChart:
 
 
 @dataclass(frozen=True)
+class LockedHelm:
+    """The Helm that rendered the charts, and so proved the result.
+
+    Attributes:
+        version: what it says about itself.
+        url: the archive that it came from, None for one on `PATH`.
+        sha256: SHA-256 of that archive in hexadecimal digits, None without one.
+    """
+
+    version: str
+    url: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Lock:
     """What a run replicated.
 
@@ -77,12 +92,14 @@ class Lock:
         images: private reference -> image.
         charts: private reference -> chart.
         inventory: the inventory that the run uploaded, None if it made none.
+        helm: what proved the result, None when nothing did.
     """
 
     inputs: str
     images: Mapping[str, LockedImage] = field(default_factory=dict)
     charts: Mapping[str, LockedChart] = field(default_factory=dict)
     inventory: Mapping[str, object] | None = None
+    helm: LockedHelm | None = None
 
     @property
     def digests(self) -> dict[str, str]:
@@ -131,6 +148,7 @@ class Lock:
             "images": {private: asdict(image) for private, image in self.images.items()},
             "charts": {private: asdict(chart) for private, chart in self.charts.items()},
             "inventory": self.inventory,
+            "helm": asdict(self.helm) if self.helm else None,
         }
         return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
@@ -151,7 +169,18 @@ def _lock(value: Mapping[str, object]) -> Lock:
         images=_entries(value, "images", _image),
         charts=_entries(value, "charts", _chart),
         inventory=inventory,
+        helm=_helm(value.get("helm")),
     )
+
+
+def _helm(value: object) -> LockedHelm | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _DamagedError("`helm` is no object")
+    if value.get("url") is None:
+        return LockedHelm(_text(value, "version", "helm"))
+    return LockedHelm(*(_text(value, key, "helm") for key in ("version", "url", "sha256")))
 
 
 def _entries(

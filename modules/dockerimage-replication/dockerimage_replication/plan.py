@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from .datafiles import DataFiles
 from .oci.credentials import CredentialStore
 from .oci.transport import Transport
 from .problems import DataFilesError
+from .proof.program import helm_distro
+from .proof.proof import Proof, prove
 from .resolve import Resolution, Target, resolve
 from .settings import Parameters
 from .shared.account import Account
@@ -34,7 +37,7 @@ class PlanOptions:
 
 
 def plan(options: PlanOptions, *, as_json: bool) -> int:
-    """Print the plan; the exit status is 1 when there are problems.
+    """Print the plan; the exit status is 1 when there are problems, or images outside.
 
     Raises:
         ParameterError: parameters are missing or wrong.
@@ -44,7 +47,7 @@ def plan(options: PlanOptions, *, as_json: bool) -> int:
     registry = _registry(options)
     try:
         data = datafiles.load(parameters.data_path, parameters.eks_version)
-        resolution = asyncio.run(_resolution(data, parameters, project, registry))
+        resolution, proof = asyncio.run(_planned(data, parameters, project, registry))
         results.compact(results.inventory(data, resolution))
     except UserError as error:
         if not as_json:
@@ -52,10 +55,10 @@ def plan(options: PlanOptions, *, as_json: bool) -> int:
         print(json.dumps(plan_report.failed(_problems(error)), indent=2))
         return error.exit_status
     if as_json:
-        print(json.dumps(plan_report.planned(resolution), indent=2))
+        print(json.dumps(plan_report.planned(resolution, proof), indent=2))
     else:
-        print(plan_report.readable(resolution))
-    return 0
+        print(plan_report.readable(resolution, proof))
+    return 1 if proof.findings else 0
 
 
 def _settings(options: PlanOptions) -> tuple[str, Parameters]:
@@ -84,18 +87,26 @@ def _registry(options: PlanOptions) -> Account | Aws:
     return Aws.connect(options.region)
 
 
-async def _resolution(
+async def _planned(
     data: DataFiles, parameters: Parameters, project: str, registry: Account | Aws
-) -> Resolution:
+) -> tuple[Resolution, Proof]:
     credentials: CredentialStore | None = None
+    secrets = None
     if isinstance(registry, Aws):
         credentials = run_credentials(parameters, [data], registry)
-        account = registry.account
+        account, secrets = registry.account, registry.secrets
     else:
         account = registry
     async with Transport(endpoints=parameters.endpoints, credentials=credentials) as transport:
         fetched = await ChartSources(transport, parameters.endpoints).fetch(data)
-    return resolve(data, fetched, Target(account.ecr_host, project))
+    resolution = resolve(data, fetched, Target(account.ecr_host, project))
+    distro = helm_distro(parameters, secrets, None)
+    return resolution, await prove(data, resolution, parameters.eks_version, distro, _remark)
+
+
+def _remark(text: str) -> None:
+    """Beside the plan, which programs read."""
+    print(text, file=sys.stderr)
 
 
 def _problems(error: UserError) -> list[str]:

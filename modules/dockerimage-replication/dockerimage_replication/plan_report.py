@@ -3,25 +3,32 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from .charts.oci import SCHEME
+from .proof.proof import Proof, RenderedImage
 from .resolve import Image, Reason, Resolution, ResolvedChart
 
 
-def planned(resolution: Resolution) -> dict[str, object]:
+def planned(resolution: Resolution, proof: Proof) -> dict[str, object]:
     """The plan, for programs."""
     charts = {chart.workload.key: chart for chart in resolution.charts}
     return {
         "charts": [_chart(chart) for chart in resolution.charts],
         "images": [_image(image, charts) for image in resolution.images],
+        "proof": {
+            "helm": proof.helm.version if proof.helm else None,
+            "skipped": proof.skipped,
+            "images": [_rendered(image) for image in proof.images],
+            "warnings": list(proof.warnings),
+        },
         "problems": [],
     }
 
 
 def failed(problems: list[str]) -> dict[str, object]:
     """The plan when there are problems: nothing would be copied."""
-    return {"charts": [], "images": [], "problems": problems}
+    return {"charts": [], "images": [], "proof": None, "problems": problems}
 
 
-def readable(resolution: Resolution) -> str:
+def readable(resolution: Resolution, proof: Proof) -> str:
     """The plan, for people."""
     charts = {chart.workload.key: chart for chart in resolution.charts}
     lines = [f"charts: {len(resolution.charts)}"]
@@ -34,7 +41,7 @@ def readable(resolution: Resolution) -> str:
     lines.append(f"images: {len(resolution.images)}")
     for image in resolution.images:
         lines += _image_lines(image, charts)
-    return "\n".join(lines)
+    return "\n".join([*lines, *_proof_lines(proof)])
 
 
 def _chart(chart: ResolvedChart) -> dict[str, object]:
@@ -86,3 +93,28 @@ def _why(reasons: Iterable[Reason], charts: Mapping[str, ResolvedChart]) -> Iter
         values = f", values {', '.join(reason.paths)}" if reason.paths else ""
         label = f"{chart.workload.chart} {chart.version}"
         yield f"for {reason.workload}.{reason.image} (chart {label}{values})"
+
+
+def _rendered(image: RenderedImage) -> dict[str, object]:
+    return {
+        "workload": image.workload,
+        "image": image.text,
+        "places": [{"where": place.where, "why": place.why} for place in image.places],
+        "problem": image.problem,
+        "accepted": image.accepted,
+    }
+
+
+def _proof_lines(proof: Proof) -> Iterator[str]:
+    if proof.helm is None:
+        yield f"proof: skipped; {proof.skipped}"
+        return
+    yield f"proof: rendered with helm {proof.helm.version}, images outside: {len(proof.findings)}"
+    for image in proof.images:
+        if image.accepted is not None:
+            state = f"accepted ({image.accepted})"
+        else:
+            state = image.problem or "is private"
+        yield f"  {image.workload}: {image.text} {state}"
+        yield from (f"    at {place.where}: {place.why}" for place in image.places)
+    yield from (f"  warning: {warning}" for warning in proof.warnings)

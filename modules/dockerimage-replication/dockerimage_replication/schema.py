@@ -153,6 +153,8 @@ class ChartEntry(Entry):
     subcharts: Sequence[Text] = ()
     images: Mapping[str, ImageEntry] = Field(default_factory=dict)
     values: ChartValues = Field(default_factory=dict)
+    render_values: Mapping[str, Any] = Field(default_factory=dict)
+    accepted_images: Mapping[Text, Text] = Field(default_factory=dict)
 
 
 class ReplicationOverride(Entry):

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -39,22 +40,24 @@ class Parameters(RepositoryParameters):
     )
     helm_distro_url: str | None = Field(
         default=None,
-        description="Full URL of a Helm archive (`…/helm-v3.17.3-linux-amd64.tar.gz`). Used only when charts "
-        "are rendered, which this version does not do: charts are replicated without Helm.",
+        description="URL of a Helm archive (`https://…/helm-v3.17.3-linux-amd64.tar.gz`), for Linux and the "
+        "architecture of the build. Helm renders the charts, which proves that they use private images "
+        "only. Without this parameter a `helm` on `PATH` is used, and without one the proof is left out.",
     )
     helm_distro_secret_name: str | None = Field(
         default=None,
-        description="Secret with `username` and `password` for the host of `helm-distro-url`. Used only when "
-        "charts are rendered.",
+        description="Secret in AWS Secrets Manager with `username` and `password` for the host of "
+        "`helm-distro-url`. It is sent to that host only, when it asks for it.",
     )
     helm_distro_secret_key: str | None = Field(
         default=None,
-        description="Entry of that secret, if it nests several. Used only when charts are rendered.",
+        description="Entry of that secret that holds `username` and `password`, if the secret nests several.",
     )
     helm_distro_sha256: str | None = Field(
         default=None,
         pattern=r"^[0-9a-f]{64}$",
-        description="SHA-256 of the Helm archive. Used only when charts are rendered.",
+        description="SHA-256 of the Helm archive. Without it, the file `<helm-distro-url>.sha256sum` beside "
+        "the archive is asked for; without that one, the archive is used with a warning.",
     )
     data_path: Path = Field(
         default=Path("data/eks_dockerimage-replication/versions"),
@@ -87,13 +90,25 @@ class Parameters(RepositoryParameters):
             raise ValueError(f"is set, but `{name.replace('_', '-')}` is not")
         return value
 
-    @property
-    def without_effect(self) -> list[str]:
-        """Manifest names of parameters that are set, and that this version does nothing with."""
-        rendering = {
-            "helm-distro-url": self.helm_distro_url,
-            "helm-distro-secret-name": self.helm_distro_secret_name,
-            "helm-distro-secret-key": self.helm_distro_secret_key,
-            "helm-distro-sha256": self.helm_distro_sha256,
-        }
-        return [name for name, value in rendering.items() if value is not None]
+    @field_validator("helm_distro_url")
+    @classmethod
+    def _is_an_archive(cls, value: str | None) -> str | None:
+        if value is not None and not _is_plain_url(value):
+            raise ValueError("must be an http(s) URL without credentials, query and fragment")
+        return value
+
+    @field_validator("helm_distro_secret_name", "helm_distro_sha256")
+    @classmethod
+    def _needs_an_archive(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "helm_distro_url" in info.data and info.data["helm_distro_url"] is None:
+            raise ValueError("is set, but `helm-distro-url` is not")
+        return value
+
+
+def _is_plain_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        return False
+    return bool(complete) and "@" not in parts.netloc and not (parts.query or parts.fragment)

@@ -9,11 +9,11 @@ from . import results
 from .charts.fetched import FetchResult
 from .datafiles import DataFiles
 from .digests import is_in_place
-from .lock import Lock, LockedChart
+from .lock import Lock, LockedChart, LockedHelm
 from .names import split_reference
 from .oci.reference import Reference
 from .oci.transport import Transport
-from .resolve import Image, ResolvedChart, Target, resolve
+from .resolve import Image, Resolution, ResolvedChart, Target, resolve
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class Work:
         images: every image once per private reference.
         charts: private reference -> chart to bring.
         kept_charts: private reference -> chart that is in place, as the lock has it.
+        helm: what proved it, None when nothing did.
     """
 
     inventory: Mapping[str, object]
     images: tuple[Image, ...]
     charts: Mapping[str, ResolvedChart] = field(default_factory=dict)
     kept_charts: Mapping[str, LockedChart] = field(default_factory=dict)
+    helm: LockedHelm | None = None
 
     @property
     def repositories(self) -> set[str]:
@@ -51,18 +53,22 @@ class Charts(Protocol):
         """The chart of each workload, or why it cannot be had."""
 
 
-async def from_charts(charts: Charts, data: DataFiles, target: Target) -> Work:
+async def resolved(charts: Charts, data: DataFiles, target: Target) -> Resolution:
     """Fetch the charts and find their images.
 
     Raises:
         DataFilesError: something in the data files does not fit the charts.
     """
-    fetched = await charts.fetch(data)
-    resolution = resolve(data, fetched, target)
+    return resolve(data, await charts.fetch(data), target)
+
+
+def from_charts(data: DataFiles, resolution: Resolution, helm: LockedHelm | None) -> Work:
+    """What the charts ask for."""
     return Work(
         inventory=results.inventory(data, resolution),
         images=tuple({image.private: image for image in resolution.images}.values()),
         charts={chart.private: chart for chart in resolution.charts},
+        helm=helm,
     )
 
 
@@ -83,4 +89,4 @@ async def from_lock(transport: Transport, lock: Lock) -> Work | None:
         Image(image.source, Reference.parse(image.address), private, reasons=())
         for private, image in lock.images.items()
     )
-    return Work(lock.inventory, tuple(images), kept_charts=lock.charts)
+    return Work(lock.inventory, tuple(images), kept_charts=lock.charts, helm=lock.helm)

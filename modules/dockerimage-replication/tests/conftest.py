@@ -9,14 +9,16 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-for folder in (Path(__file__).parent, Path(__file__).parents[1]):
+for folder in (Path(__file__).parent, Path(__file__).parents[1], Path(__file__).parents[3] / "scripts"):
     sys.path.insert(0, str(folder))
 
 from dockerimage_replication.aws import Aws  # noqa: E402
+from dockerimage_replication.proof import program  # noqa: E402
 from moto import mock_aws  # noqa: E402
 from moto.iam.access_control import PermissionResult  # noqa: E402
 from moto.s3.models import FakeBucket  # noqa: E402
 from replication_support import ECR_HOST, MODULE, ChartServer, Client, World, docker_registry  # noqa: E402
+from testing.helm import WHEELS, HelmUnavailableError, ensure_helm  # noqa: E402
 
 # `./scripts/test --long` runs property tests with many more examples.
 hypothesis.settings.register_profile("long", max_examples=2000, deadline=None)
@@ -33,6 +35,36 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+
+@pytest.fixture(autouse=True)
+def no_helm_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts are rendered where a test says so, whatever this machine has installed."""
+    monkeypatch.setattr(program, "helm_on_path", lambda: None)
+
+
+@pytest.fixture(params=WHEELS)
+def helm(request: pytest.FixtureRequest, no_helm_on_path: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The real helm, as if it were on PATH; each version in turn."""
+    found = real_helm(request.param)
+    monkeypatch.setattr(program, "helm_on_path", lambda: found)
+    return found
+
+
+@pytest.fixture
+def newest_helm(no_helm_on_path: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The newest of the real helms, as if it were on PATH."""
+    found = real_helm(max(WHEELS))
+    monkeypatch.setattr(program, "helm_on_path", lambda: found)
+    return found
+
+
+def real_helm(version: str) -> Path:
+    cache = Path(os.environ.get("AIRGAP_CACHE_DIR") or Path.home() / ".cache" / "airgap-modules")
+    try:
+        return ensure_helm(cache, version)
+    except HelmUnavailableError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

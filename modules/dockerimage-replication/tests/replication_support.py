@@ -65,7 +65,7 @@ DEFAULT = {
 }
 
 
-def packed(files: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
+def packed(files: Mapping[str, bytes | tarfile.TarInfo], level: int = 9) -> bytes:
     """A .tgz; a TarInfo stands for a member of any other kind."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -76,7 +76,7 @@ def packed(files: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return gzip.compress(buffer.getvalue(), mtime=0)
+    return gzip.compress(buffer.getvalue(), level, mtime=0)
 
 
 def chart_files(
@@ -115,12 +115,14 @@ class ChartServer:
 
     Attributes:
         files: path -> content; `add` puts charts and the index there.
+        redirects: path -> the URL that it is redirected to.
         password: with one, every request has to carry it (user `robot`).
         requests: (path, Authorization header) of every request so far.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.redirects: dict[str, str] = {}
         self.password: str | None = None
         self.requests: list[tuple[str, str | None]] = []
         self._entries: dict[str, list[dict[str, object]]] = {}
@@ -129,7 +131,7 @@ class ChartServer:
         self.url = f"http://{self.address}/charts"
 
     def __enter__(self) -> "ChartServer":
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(
@@ -164,6 +166,11 @@ class ChartServer:
                 if outer.password and authorization != basic("robot", outer.password):
                     self.send_response(401)
                     self.send_header("WWW-Authenticate", 'Basic realm="charts"')
+                    self.end_headers()
+                    return
+                if self.path in outer.redirects:
+                    self.send_response(302)
+                    self.send_header("Location", outer.redirects[self.path])
                     self.end_headers()
                     return
                 content = outer.files.get(self.path)
@@ -339,6 +346,13 @@ class World:
             (CHART_CONFIG, b'{"name": "tool"}'),
             [(CHART_LAYER, chart_archive("tool", "0.1.0")), (PROVENANCE, b"signed")],
         )
+
+    def publish_template(self, template: str) -> None:
+        """Publish the chart `app` of DEFAULT with a template."""
+        values = {"image": {"registry": "internet.local", "repository": "team/app"}}
+        files = chart_files("app", "1.0.0+build.1", appVersion="2.0", values=values)
+        archive = packed({**files, "app/templates/x.yaml": template.encode()})
+        self.charts.replace("app", "1.0.0+build.1", archive)
 
     def write_data(self) -> None:
         (self._data / "default.yaml").write_text(yaml.safe_dump(self.default))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from dockerimage_replication.module_outputs import OUTPUTS, STATE_KEY
+from dockerimage_replication.proof.proof import SKIPPED
 from dockerimage_replication.shared import ecr
 from dockerimage_replication.shared.errors import UserError
 from replication_support import (
@@ -107,6 +108,43 @@ def test_repositories_and_bucket_are_ours_and_on_record(world: World) -> None:
     assert ecr.repository_names(world.aws.ecr) == repositories
     assert world.usage() == repositories
     assert world.objects() == {KEY, LOCK_KEY, STATE_KEY, f"usage/dev/{MODULE}.json"}
+
+
+OUTSIDE = "kind: Pod\nmetadata: {name: x}\nspec: {containers: [{image: 'ghcr.io/elsewhere/tool:v9'}]}\n"
+
+
+def test_an_image_outside_fails_the_run_before_anything_is_made(world: World, newest_helm: Path) -> None:
+    world.publish_template(OUTSIDE)
+
+    with pytest.raises(UserError, match=r"`ghcr\.io/elsewhere/tool:v9` is outside the private registry"):
+        world.apply()
+
+    assert ecr.repository_names(world.aws.ecr) == set()
+    assert world.aws.s3.list_buckets()["Buckets"] == []
+    assert not Path("replication_result.json").exists()
+
+
+def test_an_accepted_image_outside_does_not(
+    world: World, newest_helm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.publish_template(OUTSIDE)
+    world.default["charts"]["app"]["accepted_images"] = {"ghcr.io/elsewhere/tool": "only in tests"}
+
+    world.apply()
+
+    assert "ghcr.io/elsewhere/tool:v9" not in world.inventory()["images"]
+    assert "accepted_images" not in json.dumps(world.inventory())
+    assert "1 images, 1 of them accepted" in capsys.readouterr().out
+
+
+def test_without_helm_the_log_says_so_and_the_run_goes_on(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.publish_template(OUTSIDE)
+
+    world.apply()
+
+    assert SKIPPED in capsys.readouterr().out
 
 
 def test_what_a_deployment_no_longer_needs_leaves_its_record(world: World) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dockerimage_replication.lock import Lock, LockedChart, LockedImage, LockError
+from dockerimage_replication.lock import Lock, LockedChart, LockedHelm, LockedImage, LockError
 from dockerimage_replication.oci.reference import Reference
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -25,6 +25,7 @@ LOCK = Lock(
         ),
     },
     inventory={"charts": {"app": {"values": {}}}},
+    helm=LockedHelm("v3.17.3", "https://example.com/helm.tar.gz", "b" * 64),
 )
 
 
@@ -38,7 +39,7 @@ def test_what_is_written_is_read_again() -> None:
 
 
 def test_the_same_lock_has_the_same_bytes() -> None:
-    other = Lock(LOCK.inputs, LOCK.images, dict(reversed(LOCK.charts.items())), LOCK.inventory)
+    other = Lock(LOCK.inputs, LOCK.images, dict(reversed(LOCK.charts.items())), LOCK.inventory, LOCK.helm)
 
     assert other.serialise() == LOCK.serialise()
 
@@ -75,6 +76,8 @@ def test_what_is_no_lock_is_refused_by_name(content: bytes) -> None:
         ({"images": []}, "`images` is no object"),
         ({"charts": None}, "`charts` is no object"),
         ({"inventory": "x"}, "`inventory` is no object"),
+        ({"helm": []}, "`helm` is no object"),
+        ({"helm": {"version": "v3.17.3", "url": "https://x"}}, "`sha256` of helm is no text"),
         ({"images": {IMAGE: []}}, f"`images.{IMAGE}` is no object"),
         ({"images": {"UPPER//x": {}}}, "is not an image reference"),
         ({"images": {IMAGE: {}}}, f"`source` of images.{IMAGE} is no text"),

@@ -1,6 +1,8 @@
 """The policy of the module's role: what a run calls, and nothing more."""
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import botocore.client
 import pytest
 import yaml
 from dockerimage_replication import cleanup
-from replication_support import SECRET, World
+from dockerimage_replication.settings import Parameters
+from replication_support import SECRET, ChartServer, World, packed
 
 TEMPLATE = Path(__file__).parents[1] / "modulestack.yaml"
 
@@ -55,6 +58,11 @@ VARIANTS: tuple[dict[str, str], ...] = (
         "PULL_ORGANIZATION_ID": "",
     },
 )
+
+
+def manifest_name(parameter: str) -> str:
+    """`HelmRepoSecretName` as SeedFarmer folds it: `helm-repo-secret-name`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", parameter).lower()
 
 
 class _Loader(yaml.SafeLoader):
@@ -138,13 +146,46 @@ def test_only_two_actions_are_not_limited_to_the_project(statements: dict[str, d
     ]
 
 
+SECRETS = ["HelmRepoSecretName", "HelmDistroSecretName"]
+GIVEN = [*SECRETS, "RepositoryKmsKey"]
+
+
 def test_seedfarmer_can_fill_every_parameter(template: dict[str, Any]) -> None:
     """It knows project and role; the others come from the manifest, under the names of the parameters."""
-    given = {"ProjectName", "RoleName", "HelmRepoSecretName", "RepositoryKmsKey"}
+    assert set(template["Parameters"]) == {"ProjectName", "RoleName", *GIVEN}
+    for name in GIVEN:
+        assert template["Parameters"][name]["Default"] == ""
+        assert manifest_name(name) in {field.replace("_", "-") for field in Parameters.model_fields}
 
-    assert set(template["Parameters"]) == given
-    assert template["Parameters"]["HelmRepoSecretName"]["Default"] == ""
-    assert template["Parameters"]["RepositoryKmsKey"]["Default"] == ""
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_each_secret_has_a_grant_of_its_own(statements: dict[str, dict[str, Any]], name: str) -> None:
+    """The manifest may name one of them alone, or the same one twice."""
+    grant = statements[name.removesuffix("Name")]
+
+    assert grant["Action"] == "secretsmanager:GetSecretValue"
+    assert grant["Resource"].endswith(f":secret:${{{name}}}-??????")
+
+
+def test_the_secret_of_the_helm_archive_is_read_with_its_grant(
+    world: World, calls: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Helm's own host asks for credentials, and nothing else of the run does."""
+    world.aws.secrets.create_secret(
+        Name="distro", SecretString=json.dumps({"username": "robot", "password": SECRET})
+    )
+    with ChartServer() as server:
+        server.password = SECRET
+        machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+        program = b"#!/bin/sh\n[ $1 != version ] || echo v9.0.0\n"  # it renders nothing
+        server.files["/helm.tar.gz"] = packed({f"linux-{machine}/helm": program})
+        monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_DISTRO_URL", f"http://{server.address}/helm.tar.gz")
+        monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_DISTRO_SECRET_NAME", "distro")
+        calls.clear()
+
+        world.apply()
+
+    assert "secretsmanager:GetSecretValue" in calls
 
 
 def test_what_changes_or_deletes_a_repository_takes_one_of_ours(

@@ -10,6 +10,7 @@ import boto3
 import botocore.client
 import pytest
 from dockerimage_replication.cli import main
+from dockerimage_replication.proof.proof import SKIPPED
 from dockerimage_replication.shared import ecr
 from replication_support import ACCOUNT, ECR_HOST, SECRET, World
 
@@ -91,8 +92,73 @@ def test_the_json_says_what_is_copied_and_why(
                 ],
             },
         ],
+        "proof": {"helm": None, "skipped": SKIPPED, "images": [], "warnings": []},
         "problems": [],
     }
+
+
+OUTSIDE = "kind: Pod\nmetadata: {name: x}\nspec: {containers: [{image: 'ghcr.io/elsewhere/tool:v9'}]}\n"
+
+
+def test_what_the_charts_name_when_they_are_rendered_is_in_the_plan(
+    world: World, plan: Plan, newest_helm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.publish_template(OUTSIDE)
+    world.write_data()
+
+    assert plan("--json", *HERE) == 1
+
+    planned = printed(capsys)
+    assert [image["source"] for image in planned["images"]] == [
+        "internet.local/team/agent:1",
+        "internet.local/team/app:v2.0",
+    ]
+    assert planned["proof"] == {
+        "helm": f"v{newest_helm.parent.name}",
+        "skipped": None,
+        "images": [
+            {
+                "workload": "app",
+                "image": "ghcr.io/elsewhere/tool:v9",
+                "places": [
+                    {"where": "Pod/x spec.containers[0].image", "why": "it is the image of a container"}
+                ],
+                "problem": "is outside the private registry",
+                "accepted": None,
+            }
+        ],
+        "warnings": [],
+    }
+    assert planned["problems"] == []
+
+
+def test_an_accepted_image_is_no_reason_to_fail_and_people_see_why(
+    world: World, plan: Plan, newest_helm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.publish_template(OUTSIDE)
+    accepted = {"ghcr.io/elsewhere/tool": "only in tests", "quay.io/gone": "was there once"}
+    world.default["charts"]["app"]["accepted_images"] = accepted
+    world.write_data()
+
+    assert plan(*HERE) == 0
+
+    said = capsys.readouterr().out
+    assert "  app: ghcr.io/elsewhere/tool:v9 accepted (only in tests)\n" in said
+    assert "    at Pod/x spec.containers[0].image: it is the image of a container\n" in said
+    assert "warning: charts.app.accepted_images: `quay.io/gone` matches nothing" in said
+
+
+def test_a_chart_that_cannot_be_rendered_is_a_problem(
+    world: World, plan: Plan, newest_helm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.publish_template('{{ fail "no moon" }}')
+    world.write_data()
+
+    assert plan("--json", *HERE) == 1
+
+    (problem,) = printed(capsys)["problems"]
+    assert problem.startswith("charts.app: chart app 1.0.0+build.1 cannot be rendered: ")
+    assert "no moon" in problem
 
 
 def test_a_plan_is_what_the_deploy_then_does(

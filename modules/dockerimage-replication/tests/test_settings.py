@@ -70,11 +70,44 @@ def test_the_names_of_the_document_reach_the_parameters(monkeypatch: pytest.Monk
     monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_NAME", "secret")
     monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_REPO_SECRET_KEY", "team")
     monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_DISTRO_URL", "https://example.com/helm.tar.gz")
+    monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_DISTRO_SECRET_NAME", "distro")
+    monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_DISTRO_SECRET_KEY", "entry")
 
     _, parameters = load(Parameters)
 
     assert (parameters.helm_repo_secret_name, parameters.helm_repo_secret_key) == ("secret", "team")
-    assert parameters.without_effect == ["helm-distro-url"]
+    assert parameters.helm_distro_url == "https://example.com/helm.tar.gz"
+    assert (parameters.helm_distro_secret_name, parameters.helm_distro_secret_key) == ("distro", "entry")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "helm.tar.gz",
+        "ftp://example.com/x",
+        "https://",
+        "https://u:p@example.com/x",
+        "https://example.com/x?sig=1",
+    ],
+)
+def test_the_helm_archive_is_a_plain_url(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_DISTRO_URL", url)
+
+    with pytest.raises(ParameterError, match=r"`helm-distro-url`.*must be an http\(s\) URL") as error:
+        load(Parameters)
+    assert "u:p@" not in str(error.value)
+
+
+def test_what_belongs_to_the_helm_archive_needs_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_DISTRO_SECRET_NAME", "distro")
+    monkeypatch.setenv("SEEDFARMER_PARAMETER_HELM_DISTRO_SHA256", "a" * 64)
+
+    with pytest.raises(ParameterError) as error:
+        load(Parameters)
+
+    for name in ("helm-distro-secret-name", "helm-distro-sha256"):
+        assert f"manifest parameter `{name}`" in str(error.value)
+    assert str(error.value).count("is set, but `helm-distro-url` is not") == 2
 
 
 @pytest.mark.parametrize("value", ["1.3", "1", "latest", "1.33.1", "v1.33"])

@@ -54,6 +54,22 @@ def load_texts(raw: bytes) -> object:
     return builder.result
 
 
+def load_documents(raw: bytes) -> list[object]:
+    """Every document of a stream, each as `load_texts` builds it.
+
+    Raises:
+        UntrustedYamlError: the text is not YAML, or nests too deep.
+    """
+    documents: list[object] = []
+    builder = _Builder()
+    for event in _events(raw):
+        builder.take(event)
+        if isinstance(event, yaml.DocumentEndEvent):
+            documents.append(builder.result)
+            builder = _Builder()
+    return documents
+
+
 def _events(raw: bytes) -> Iterator[yaml.Event]:
     depth = 0
     try:
