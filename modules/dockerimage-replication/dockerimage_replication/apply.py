@@ -71,7 +71,7 @@ class _Run:
             await asyncio.to_thread(self._prepare, wanted.repositories)
             await self._make_repositories(wanted.repositories)
             lock = await Copies(transport, self._progress, before).run(wanted, self._inputs)
-        results.write(wanted.inventory, results.updated_images(lock), lock)
+        results.write(wanted.inventory, results.updated_images(wanted.images), lock)
         await asyncio.to_thread(self._publish, upload, lock, wanted.repositories)
 
     def _lock(self) -> Lock | None:
