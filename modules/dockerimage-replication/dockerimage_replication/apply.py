@@ -109,7 +109,7 @@ class Run:
             copies = Copies(transport, self._progress, before, self._origin.image if self._origin else None)
             lock = await copies.run(wanted, self._inputs)
         await asyncio.to_thread(self._repositories.confirm, wanted.repositories)
-        results.write(wanted.inventory, results.updated_images(lock), lock)
+        results.write(wanted.inventory, results.updated_images(wanted.images), lock)
         await asyncio.to_thread(self._publish, upload, lock)
         await asyncio.to_thread(self._repositories.settle, wanted.repositories, claim.run)
 

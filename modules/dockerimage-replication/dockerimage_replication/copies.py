@@ -10,7 +10,7 @@ from .digests import NO_ANSWER
 from .image_copies import ImageCopies, WantedImage
 from .immutable_tags import explained
 from .lock import Lock, LockedChart, LockedImage
-from .oci.copy import Copier
+from .oci.copy import Copier, CopyResult
 from .oci.reference import Reference
 from .oci.source import ImageSource
 from .oci.transport import Transport
@@ -89,14 +89,17 @@ class Copies:
 
     async def _chart(self, chart: ResolvedChart) -> None:
         destination = Reference.parse(chart.private)
-        digest = await replicate_chart(self._transport, self._copier, chart.fetched, destination)
-        self._progress.say(f"chart {chart.workload.chart} {chart.version} -> {chart.private} ({digest})")
+        result = await replicate_chart(self._transport, self._copier, chart.fetched, destination)
+        self._progress.say(
+            f"chart {chart.workload.chart} {chart.version} -> {chart.private} ({result.digest})"
+        )
         locked = LockedChart(
             name=chart.workload.chart,
             version=chart.version,
             repository=chart.workload.repository,
-            digest=digest,
+            digest=result.digest,
             address=_address(chart),
+            attached=_attached(result, self._lock.charts.get(chart.private)),
         )
         if self._has_changed(chart.private, locked):
             self._progress.say(
@@ -108,6 +111,13 @@ class Copies:
     def _has_changed(self, private: str, chart: LockedChart) -> bool:
         before = self._lock.charts.get(private)
         return before is not None and before.digest != chart.digest and before.repository == chart.repository
+
+
+def _attached(result: CopyResult, before: LockedChart | None) -> tuple[str, ...]:
+    """What is attached to a chart; one that was in place already is not asked for it again."""
+    if before and before.digest == result.digest:
+        return result.attached or before.attached
+    return result.attached
 
 
 def _address(chart: ResolvedChart) -> str | None:

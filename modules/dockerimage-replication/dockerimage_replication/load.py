@@ -81,7 +81,7 @@ async def _load(path: Path, index: str | None, progress: Progress) -> dict[str, 
     run = Run(seedfarmer, parameters, data, aws, progress, bundle)
     # Without the lock, which would keep the digests of an earlier bundle.
     await run.run(refresh=True)
-    return {**plan_report.planned(resolution), "inventory": run.inventory_path}
+    return {**plan_report.copied(resolution), "inventory": run.inventory_path}
 
 
 def _settings(eks_version: str) -> tuple[SeedFarmerSettings, Parameters]:

@@ -7,19 +7,26 @@ from .proof.proof import Proof, RenderedImage
 from .resolve import Image, Reason, Resolution, ResolvedChart
 
 
-def planned(resolution: Resolution, proof: Proof) -> dict[str, object]:
-    """The plan, for programs."""
+def copied(resolution: Resolution) -> dict[str, object]:
+    """What is copied, and why, for programs."""
     charts = {chart.workload.key: chart for chart in resolution.charts}
     return {
         "charts": [_chart(chart) for chart in resolution.charts],
         "images": [_image(image, charts) for image in resolution.images],
+        "problems": [],
+    }
+
+
+def planned(resolution: Resolution, proof: Proof) -> dict[str, object]:
+    """The plan, for programs."""
+    return {
+        **copied(resolution),
         "proof": {
             "helm": proof.helm.version if proof.helm else None,
             "skipped": proof.skipped,
             "images": [_rendered(image) for image in proof.images],
             "warnings": list(proof.warnings),
         },
-        "problems": [],
     }
 
 

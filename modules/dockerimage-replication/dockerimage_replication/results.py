@@ -1,13 +1,13 @@
 """The files that a run leaves: inventory (`replication_result.json`), `updated_images.json`, and the lock."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .charts.oci import SCHEME
 from .datafiles import DataFiles
 from .lock import Lock
-from .resolve import Resolution, ResolvedChart
+from .resolve import Image, Resolution, ResolvedChart
 from .shared.errors import UserError
 
 RESULT_FILE = Path("replication_result.json")
@@ -29,9 +29,9 @@ def inventory(data: DataFiles, resolution: Resolution) -> dict[str, object]:
     }
 
 
-def updated_images(lock: Lock) -> list[dict[str, str]]:
+def updated_images(images: Iterable[Image]) -> list[dict[str, str]]:
     """Where every image was fetched from and where it is now, each pair once."""
-    pairs = sorted((image.address, private) for private, image in lock.images.items())
+    pairs = sorted({(str(image.address), image.private) for image in images})
     return [{"src": source, "target": target} for source, target in pairs]
 
 

@@ -2,17 +2,19 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import botocore.client
 import pytest
 from dockerimage_replication import cleanup
 from dockerimage_replication.lock import LockedChart, LockedImage
 from dockerimage_replication.shared.errors import UserError
+from registry_doubles.proxy import Proxy
+from registry_doubles.recording import Recording
 from replication_support import BUCKET, ECR_HOST, KEY, LOCK_KEY, MODULE, World, chart_archive
-from yarl import URL
 
 APP = f"{ECR_HOST}/idf-internet.local/team/app:v2.0"
 AGENT = f"{ECR_HOST}/idf-internet.local/team/agent:1"
@@ -20,37 +22,34 @@ FILES = ("replication_result.json", "updated_images.json", "replication_lock.jso
 
 
 class Requests:
-    """Requests of the HTTP client: (method, path) by side."""
+    """What arrives at the registries and the chart repository, counted at proxies in front of them."""
 
-    def __init__(self, world: World) -> None:
-        self._sides = {
-            world.source.address: "source",
-            world.charts.address: "source",
-            world.destination.address: "destination",
-        }
-        self._seen: list[tuple[str, str, str]] = []
-
-    def note(self, method: str, url: URL) -> None:
-        self._seen.append((self._sides[url.authority], method, url.path))
+    def __init__(self, sources: list[Recording], destination: Recording) -> None:
+        self._sides = {"source": sources, "destination": [destination]}
 
     def at(self, side: str) -> Counter[tuple[str, str]]:
-        return Counter((method, path) for where, method, path in self._seen if where == side)
+        return Counter((seen.method, seen.target) for part in self._sides[side] for seen in part.records)
 
     def clear(self) -> None:
-        self._seen.clear()
+        for recordings in self._sides.values():
+            for recording in recordings:
+                recording.clear()
 
 
 @pytest.fixture
-def requests(world: World, monkeypatch: pytest.MonkeyPatch) -> Requests:
-    seen = Requests(world)
-    send = aiohttp.ClientSession._request
-
-    async def noted(session: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> Any:  # noqa: ANN401
-        seen.note(method, URL(url))
-        return await send(session, method, url, **options)
-
-    monkeypatch.setattr(aiohttp.ClientSession, "_request", noted)
-    return seen
+def requests(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Requests]:
+    with (
+        Proxy(world.source.address) as source,
+        Proxy(world.charts.address) as charts,
+        Proxy(world.destination.address) as destination,
+    ):
+        endpoints = {
+            ECR_HOST: f"http://{destination.address}",
+            "internet.local": f"http://{source.address}",
+            "charts.internet.local": f"http://{charts.address}",
+        }
+        monkeypatch.setenv("SEEDFARMER_PARAMETER_REGISTRY_ENDPOINTS", json.dumps(endpoints))
+        yield Requests([source.recording, charts.recording], destination.recording)
 
 
 def head(repository: str, tag: str) -> tuple[str, str]:
@@ -147,7 +146,10 @@ def test_an_image_that_is_gone_at_the_destination_comes_back_as_the_lock_has_it(
     world.apply()
 
     assert world.destination.digest("idf-internet.local/team/agent", "1") == world.agent
-    assert requests.at("source") == Counter([("GET", f"/v2/team/agent/manifests/{world.agent}")])
+    asked = {target for _, target in requests.at("source")}
+    assert f"/v2/team/agent/manifests/{world.agent}" in asked
+    assert "/v2/team/agent/manifests/1" not in asked
+    assert all(target.startswith("/v2/team/agent/") for target in asked)
 
 
 def test_another_image_under_the_tag_at_the_destination_is_replaced(world: World) -> None:
@@ -234,6 +236,23 @@ def test_an_image_that_is_now_fetched_from_elsewhere_is_asked_there(world: World
 
     assert world.destination.digest("idf-internet.local/team/agent", "1") == mirrored
     assert world.lock().images[AGENT].address == "proxy.local/mirror/team/agent:1"
+
+
+def test_what_was_copied_with_an_image_or_chart_stays_in_the_lock(world: World) -> None:
+    world.apply()
+    lock = world.lock()
+    tool = f"{ECR_HOST}/idf-charts/tool:0.1.0"
+    image = replace(lock.images[AGENT], attached=("signature",))
+    chart = replace(lock.charts[tool], attached=("signature",))
+    lock = replace(lock, images={**lock.images, AGENT: image}, charts={**lock.charts, tool: chart})
+    world.aws.s3.put_object(Bucket=BUCKET, Key=LOCK_KEY, Body=lock.serialise())
+
+    world.apply()
+    assert world.lock() == lock
+
+    world.version = {"ami": {"version": "2"}}
+    world.apply()
+    assert world.lock().attached == lock.attached
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"version": 99}', b'{"version": 1}'])

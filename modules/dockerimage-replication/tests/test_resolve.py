@@ -236,7 +236,7 @@ def test_mappings_change_the_address_and_no_name(case: Case) -> None:
 
     assert str(image.address) == "proxy.example/quay/app:1"
     assert image.private == f"{ECR_HOST}/idf-quay.io/app:1"
-    assert results.updated_images(case.resolve()) == [
+    assert results.updated_images(case.resolve().images) == [
         {"src": "proxy.example/quay/app:1", "target": f"{ECR_HOST}/idf-quay.io/app:1"}
     ]
 

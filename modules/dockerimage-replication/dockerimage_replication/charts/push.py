@@ -7,7 +7,7 @@ it is left out: a chart that is there already is found by its digest, and nothin
 import json
 from collections.abc import Mapping
 
-from ..oci.copy import Copier
+from ..oci.copy import Copier, CopyResult
 from ..oci.digest import digest_of
 from ..oci.errors import NotFound
 from ..oci.manifests import HELM_CONFIG, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
@@ -24,8 +24,8 @@ _ANNOTATIONS = "org.opencontainers.image."  # OCI image-spec, Annotations
 
 async def replicate_chart(
     transport: Transport, copier: Copier, fetched: FetchedChart, destination: Reference
-) -> str:
-    """Bring a chart to its destination and return its digest there.
+) -> CopyResult:
+    """Bring a chart to its destination.
 
     One that came from a registry is copied with its manifest and provenance, its digest unchanged.
 
@@ -34,8 +34,8 @@ async def replicate_chart(
         RegistryError: a registry refused a request.
     """
     if fetched.source is not None:
-        return (await copier.copy_image(fetched.source, destination)).digest
-    return await _push(Repository(transport, destination), fetched, destination.identifier)
+        return await copier.copy_image(fetched.source, destination)
+    return CopyResult(await _push(Repository(transport, destination), fetched, destination.identifier))
 
 
 def pushed_digest(fetched: FetchedChart) -> str:
