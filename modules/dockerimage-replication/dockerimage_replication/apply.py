@@ -17,6 +17,7 @@ from .fingerprint import fingerprint
 from .lock import Lock, LockedHelm, LockError
 from .lock_store import LockStore
 from .module_outputs import inventory_key, inventory_outputs
+from .oci.journal import Journal
 from .oci.reference import Reference
 from .oci.source import ImageSource
 from .oci.transport import Transport
@@ -106,8 +107,10 @@ class Run:
             )
             if claim.made and wanted.kept_charts:  # perhaps deleted since they were found in place
                 wanted = await self._wanted(transport, None, known)
-            copies = Copies(transport, self._progress, before, self._origin.image if self._origin else None)
-            lock = await copies.run(wanted, self._inputs)
+            with Journal(results.JOURNAL_FILE) as journal:
+                source = self._origin.image if self._origin else None
+                copies = Copies(transport, self._progress, before, journal, source)
+                lock = await copies.run(wanted, self._inputs)
         await asyncio.to_thread(self._repositories.confirm, wanted.repositories)
         results.write(wanted.inventory, results.updated_images(wanted.images), lock)
         await asyncio.to_thread(self._publish, upload, lock)

@@ -11,6 +11,7 @@ from .image_copies import ImageCopies, WantedImage
 from .immutable_tags import explained
 from .lock import Lock, LockedChart, LockedImage
 from .oci.copy import Copier, CopyResult
+from .oci.journal import Journal
 from .oci.reference import Reference
 from .oci.source import ImageSource
 from .oci.transport import Transport
@@ -34,6 +35,7 @@ class Copies:
         progress: told what is copied.
         lock: says which digest a tag had; its images are compared with the destination alone, and
             are not followed when the tag moves at the source. None to ask every source.
+        journal: where uploads under way are noted.
         source: what an image is copied from; its repository without this.
     """
 
@@ -42,14 +44,16 @@ class Copies:
         transport: Transport,
         progress: Progress,
         lock: Lock | None,
+        journal: Journal,
         source: Callable[[Reference], ImageSource] | None = None,
     ) -> None:
         self._transport = transport
-        self._copier = Copier(transport, source=source)
+        self._copier = Copier(transport, journal, source)
         self._progress = progress
         self._lock = lock or Lock("")
+        self._refresh = lock is None
         self._image_copies = ImageCopies(
-            transport, self._copier, progress, self._lock.images, refresh=lock is None
+            transport, self._copier, progress, self._lock.images, refresh=self._refresh
         )
         self._images: dict[str, LockedImage] = {}
         self._charts: dict[str, LockedChart] = {}
@@ -89,7 +93,9 @@ class Copies:
 
     async def _chart(self, chart: ResolvedChart) -> None:
         destination = Reference.parse(chart.private)
-        result = await replicate_chart(self._transport, self._copier, chart.fetched, destination)
+        result = await replicate_chart(
+            self._transport, self._copier, chart.fetched, destination, refresh=self._refresh
+        )
         self._progress.say(
             f"chart {chart.workload.chart} {chart.version} -> {chart.private} ({result.digest})"
         )

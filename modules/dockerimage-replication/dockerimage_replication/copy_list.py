@@ -7,7 +7,8 @@ source and each destination once per image, and a run that was killed goes on wh
 import asyncio
 import json
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def copy(options: CopyOptions, *, as_json: bool) -> int:
     before = {} if options.refresh else _read_lock(options.lock)
     journal = options.lock.with_name(f"{options.lock.name}.journal") if options.lock else None
     with Journal(journal) as uploads:
-        done, failures = asyncio.run(_copy(images, before, uploads, options))
+        done, failures = asyncio.run(_copy(images, before, uploads, options, as_json=as_json))
     if options.lock:
         kept = {image.private: before[image.private] for image in images if image.private in before}
         _write(options.lock, Lock(_INPUTS, {**kept, **done}).serialise())
@@ -68,14 +69,20 @@ def copy(options: CopyOptions, *, as_json: bool) -> int:
 
 
 async def _copy(
-    images: Iterable[WantedImage], locked: dict[str, LockedImage], journal: Journal, options: CopyOptions
+    images: Sequence[WantedImage],
+    locked: dict[str, LockedImage],
+    journal: Journal,
+    options: CopyOptions,
+    *,
+    as_json: bool,
 ) -> tuple[dict[str, LockedImage], dict[str, str]]:
     """Lock entries of the images that are in place, and why others are not."""
     done: dict[str, LockedImage] = {}
     failures: dict[str, str] = {}
     credentials = DockerConfig.from_environment(os.environ)
     async with Transport(endpoints=options.endpoints, credentials=credentials) as transport:
-        copier, progress = Copier(transport, journal), Progress()
+        copier = Copier(transport, journal)
+        progress = Progress(log=sys.stderr if as_json else sys.stdout)
         copies = ImageCopies(transport, copier, progress, locked, refresh=options.refresh)
 
         async def bring(image: WantedImage) -> None:
@@ -83,8 +90,11 @@ async def _copy(
                 done[image.private] = await copies.bring(image)
             except (RegistryError, UserError) as error:
                 failures[image.source] = str(error)
+            else:
+                progress.count()
 
-        await asyncio.gather(*map(bring, images))
+        async with progress.transfers(copier.meter, len(images)):
+            await asyncio.gather(*map(bring, images))
     return done, failures
 
 

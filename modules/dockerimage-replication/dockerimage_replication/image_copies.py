@@ -78,8 +78,9 @@ class ImageCopies:
     async def _is_in_place(self, private: str, digest: str) -> bool:
         """One request; a destination that does not say will say to the copy what is wrong."""
         reference = Reference.parse(private)
+        name = reference.tag or reference.identifier  # a digest may be there that has lost its tag
         try:
-            return await Repository(self._transport, reference).head_manifest(reference.identifier) == digest
+            return await Repository(self._transport, reference).head_manifest(name) == digest
         except RegistryError:
             return False
 
@@ -88,4 +89,6 @@ class ImageCopies:
         result = await self._copier.copy_image(origin, private, refresh=self._refresh)
         copied = f"{readable_size(result.bytes_transferred)} copied"
         self._progress.say(f"{image.source} -> {image.private} ({copied}, {result.digest})")
-        return LockedImage(image.source, str(image.address), result.digest, result.attached)
+        locked = self._locked.get(image.private)
+        known = locked.attached if locked and locked.digest == result.digest else ()
+        return LockedImage(image.source, str(image.address), result.digest, result.attached or known)

@@ -13,6 +13,7 @@ from .shared.errors import UserError
 RESULT_FILE = Path("replication_result.json")
 IMAGES_FILE = Path("updated_images.json")
 LOCK_FILE = Path("replication_lock.json")
+JOURNAL_FILE = Path("replication_uploads.journal")
 
 # Those who install charts put the whole inventory into one environment variable. Linux caps such a
 # string at 128 KiB with the variable's name (execve(2), MAX_ARG_STRLEN), hence the room for a name.

@@ -23,18 +23,19 @@ _ANNOTATIONS = "org.opencontainers.image."  # OCI image-spec, Annotations
 
 
 async def replicate_chart(
-    transport: Transport, copier: Copier, fetched: FetchedChart, destination: Reference
+    transport: Transport, copier: Copier, fetched: FetchedChart, destination: Reference, *, refresh: bool
 ) -> CopyResult:
     """Bring a chart to its destination.
 
-    One that came from a registry is copied with its manifest and provenance, its digest unchanged.
+    One that came from a registry is copied with its manifest and provenance, its digest unchanged;
+    with `refresh`, what is attached to it is looked for although it is in place.
 
     Raises:
         ChartError: its metadata cannot be written as JSON.
         RegistryError: a registry refused a request.
     """
     if fetched.source is not None:
-        return await copier.copy_image(fetched.source, destination)
+        return await copier.copy_image(fetched.source, destination, refresh=refresh)
     return CopyResult(await _push(Repository(transport, destination), fetched, destination.identifier))
 
 

@@ -77,12 +77,15 @@ class Authenticator:
         self._locks: defaultdict[tuple[str, Scopes], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def known(self, endpoint: Endpoint, scopes: Scopes) -> Authorization | None:
-        """What this registry accepted earlier for these scopes; None before its first challenge."""
+        """What this registry accepts for these scopes; None before its first challenge."""
         token = self._tokens.get((endpoint.credential_host, scopes))
         if token and token.is_fresh():
             return token.authorization
         if endpoint.credential_host in self._basic_hosts:
             return await self._credentials(endpoint.credential_host, refresh=False)
+        if endpoint.is_ecr:  # always asks for Basic: being asked would double the requests of a run
+            async with self._locks[endpoint.credential_host, ()]:
+                return await self._credentials(endpoint.credential_host, refresh=False)
         return None
 
     async def answer(

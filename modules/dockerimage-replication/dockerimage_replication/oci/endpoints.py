@@ -27,7 +27,7 @@ class Endpoint:
     is_ecr: bool = False
 
 
-_ECR = re.compile(r"\d{12}\.dkr[.-]ecr[.-].+|public\.ecr\.aws")  # Amazon ECR user guide, Private registry
+_ECR = re.compile(r"\d{12}\.dkr[.-]ecr[.-].+")  # Amazon ECR user guide, Private registry
 
 
 def endpoint_of(endpoints: Endpoints, registry: str) -> Endpoint:
