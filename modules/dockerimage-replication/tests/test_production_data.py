@@ -13,6 +13,7 @@ import yaml
 from dockerimage_replication import datafiles, results
 from dockerimage_replication.cli import main
 from dockerimage_replication.datafiles import DataFiles
+from dockerimage_replication.oci.reference import Reference
 from dockerimage_replication.resolve import Resolution, Target, resolve
 from production_charts import DATA, FACTS, facts, facts_file, fetched, named_images, served
 from replication_support import ECR_HOST
@@ -168,3 +169,12 @@ def test_the_facts_are_those_of_the_charts_in_use_have_a_source_and_are_small() 
         assert {"repository", "tag", "commit", "path"} == set(known["source"]), path.name
         assert path.stem == f"{known['chart']['name']}-{known['chart']['version']}"
         assert set(known.get("left_out", {})) <= set(known["images"]), path.name
+
+
+def test_what_charts_name_and_nobody_copies_is_accepted_and_nothing_else(data: DataFiles) -> None:
+    for workload in data.workloads:
+        left_out = facts(facts_file(workload)).get("left_out", {})
+        names = {Reference.parse(image).repository for image in left_out}
+        # Kyverno's entry without a repository is a setting and no image.
+        accepted = {Reference.parse(entry).repository for entry in workload.accepted_images if "/" in entry}
+        assert accepted == names, workload.key
