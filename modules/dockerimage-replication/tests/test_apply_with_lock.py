@@ -342,7 +342,7 @@ def test_destroy_removes_the_lock_and_keeps_that_of_others(
 
     cleanup.destroy()
 
-    assert world.objects() == {KEY, LOCK_KEY, f"usage/dev/{MODULE}.json"}
+    assert world.objects() == {KEY, LOCK_KEY, f"usage/dev/{MODULE}.json", STATE_KEY}
 
 
 def test_a_lock_holds_no_secret_and_no_endpoint(world: World) -> None:

@@ -197,7 +197,9 @@ def test_the_secret_goes_to_its_own_hosts_and_to_nobody_else(world: World, hosts
 def test_a_redirect_to_another_origin_takes_no_authorization_along(world: World, hosts: Hosts) -> None:
     world.apply()
 
-    assert [seen.method for seen in hosts.storage.recording.records] == ["GET"] * 4
+    methods = [seen.method for seen in hosts.storage.recording.records]
+    assert set(methods) == {"GET"}
+    assert len(methods) >= 2  # its layers; another image may bring the same configs first
     hosts.storage.recording.assert_no_authorization()
 
 
