@@ -11,6 +11,7 @@ import botocore.client
 import pytest
 from dockerimage_replication import cleanup
 from dockerimage_replication.lock import LockedChart, LockedImage
+from dockerimage_replication.module_outputs import STATE_KEY
 from dockerimage_replication.shared.errors import UserError
 from registry_doubles.proxy import Proxy
 from registry_doubles.recording import Recording

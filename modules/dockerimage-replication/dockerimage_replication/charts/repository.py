@@ -14,6 +14,7 @@ from .archive import MAX_ARCHIVE, ChartError, read_chart
 from .fetched import FetchedChart
 from .untrusted_yaml import UntrustedYamlError, load_texts
 
+_PATIENCE = 120.0  # seconds; some servers make an index anew when they are asked for it
 MAX_INDEX = 64 * 1024 * 1024  # bytes; the largest public ones have about 20 MB
 _SHOWN_VERSIONS = 5  # in the message about a version that is not there
 
@@ -56,7 +57,7 @@ class ChartRepositories:
 
     async def _get(self, url: URL, subject: str, limit: int) -> bytes:
         address, endpoint = reached(url, self._endpoints)
-        request = Request("GET", address, endpoint, (), subject, answer_limit=limit + 1)
+        request = Request("GET", address, endpoint, (), subject, answer_limit=limit + 1, patience=_PATIENCE)
         body = (await self._transport.request(request)).body
         if len(body) > limit:
             raise ChartError(f"{subject} is larger than {limit} bytes")

@@ -100,7 +100,7 @@ class Transport:
         credentials: CredentialStore | None = None,
         retry: RetryPolicy | None = None,
         concurrency: int = _MOST_REQUESTS,
-        idle_timeout: float = 60.0,
+        idle_timeout: float = 20.0,
     ) -> None:
         self.retry = retry or RetryPolicy()
         self.idle_timeout = idle_timeout
