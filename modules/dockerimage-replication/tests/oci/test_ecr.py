@@ -10,6 +10,7 @@ from dockerimage_replication.oci.errors import NotFound, RegistryError
 from dockerimage_replication.oci.reference import Reference
 from dockerimage_replication.oci.retry import RetryPolicy
 from dockerimage_replication.oci.transport import Transport
+from dockerimage_replication.shared.endpoints import Endpoints
 from registry_doubles.ecr import Ecr, EcrTokens, Rate
 from registry_doubles.proxy import Proxy
 from registry_doubles.uploads import AtomicUploads
@@ -34,8 +35,20 @@ class AccountLogin:
         return Credentials("AWS", self.password)
 
 
-def at(place: Client | Proxy, name: str) -> Reference:
-    return Reference.parse(f"{place.address}/{name}")
+HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+def at(source: Client, name: str) -> Reference:
+    return Reference.parse(f"{source.address}/{name}")
+
+
+def ecr(name: str) -> Reference:
+    return Reference.parse(f"{HOST}/{name}")
+
+
+def over(front: Proxy) -> Endpoints:
+    """ECR by its real name, so that the client knows what it has before it."""
+    return Endpoints({HOST: f"http://{front.address}"})
 
 
 async def test_a_blob_is_mounted_only_from_an_image_that_is_there(
@@ -45,10 +58,10 @@ async def test_a_blob_is_mounted_only_from_an_image_that_is_there(
     for name in ("one", "two"):
         await source.put_image(f"ecr/{name}", "1", [shared, name.encode()])
     with Proxy(destination.address, [Ecr()]) as front:
-        async with Transport() as transport:
+        async with Transport(endpoints=over(front)) as transport:
             copier = Copier(transport)
-            await copier.copy_image(at(source, "ecr/one:1"), at(front, "ecr/one:1"))
-            result = await copier.copy_image(at(source, "ecr/two:1"), at(front, "ecr/two:1"))
+            await copier.copy_image(at(source, "ecr/one:1"), ecr("ecr/one:1"))
+            result = await copier.copy_image(at(source, "ecr/two:1"), ecr("ecr/two:1"))
         mounts = front.recording.seen("POST", "mount=")
     assert result.blobs_mounted == 2  # the layer and the config, which both images have
     assert {seen.status for seen in mounts} == {201}
@@ -62,13 +75,10 @@ async def test_images_side_by_side_arrive_although_nothing_can_be_mounted_yet(
     for name in names:
         await source.put_image(f"ecr/{name}", "1", [noise("side", MIB), name.encode()])
     with Proxy(destination.address, [Ecr()]) as front:
-        async with Transport() as transport:
+        async with Transport(endpoints=over(front)) as transport:
             copier = Copier(transport)
             await asyncio.gather(
-                *[
-                    copier.copy_image(at(source, f"ecr/{name}:1"), at(front, f"ecr/{name}:1"))
-                    for name in names
-                ]
+                *[copier.copy_image(at(source, f"ecr/{name}:1"), ecr(f"ecr/{name}:1")) for name in names]
             )
     for name in names:
         await assert_same(source, destination, f"ecr/{name}", "1", f"ecr/{name}")
@@ -89,8 +99,10 @@ async def test_a_token_that_expires_in_mid_run_is_renewed(
     await source.put_index("ecr/expires", "1", [[b"a", b"b"], [b"c", noise("expires", 3 * MIB)]])
     tokens = EcrTokens(uses=7, expired_status=status)
     with Proxy(destination.address, [Ecr(tokens=tokens)]) as front:
-        async with Transport(credentials=AccountLogin(tokens), retry=PATIENT) as transport:
-            await Copier(transport).copy_image(at(source, "ecr/expires:1"), at(front, "expires:1"))
+        async with Transport(
+            endpoints=over(front), credentials=AccountLogin(tokens), retry=PATIENT
+        ) as transport:
+            await Copier(transport).copy_image(at(source, "ecr/expires:1"), ecr("expires:1"))
     assert tokens.issued > 1
     await assert_same(source, destination, "ecr/expires", "1", "expires")
 
@@ -102,13 +114,10 @@ async def test_more_manifests_than_the_registry_takes_in_a_second(
     for name in names:
         await source.put_image("ecr/many", name, [name.encode()])
     with Proxy(destination.address, [Ecr(put_image=Rate(10))]) as front:
-        async with Transport() as transport:
+        async with Transport(endpoints=over(front)) as transport:
             copier = Copier(transport)
             await asyncio.gather(
-                *[
-                    copier.copy_image(at(source, f"ecr/many:{name}"), at(front, f"many:{name}"))
-                    for name in names
-                ]
+                *[copier.copy_image(at(source, f"ecr/many:{name}"), ecr(f"many:{name}")) for name in names]
             )
         assert front.recording.statistics()["statuses"]["429"] > 0  # type: ignore[index]
     for name in names:
@@ -121,21 +130,21 @@ async def test_an_immutable_tag_is_not_written_again_and_a_moved_one_is_an_error
     await source.put_image("ecr/immutable", "1", [b"old"])
     with Proxy(destination.address, [Ecr(immutable=True)]) as front:
         for _ in range(2):
-            async with Transport() as transport:
-                await Copier(transport).copy_image(at(source, "ecr/immutable:1"), at(front, "immutable:1"))
+            async with Transport(endpoints=over(front)) as transport:
+                await Copier(transport).copy_image(at(source, "ecr/immutable:1"), ecr("immutable:1"))
         assert len(front.recording.seen("PUT", "/manifests/1")) == 1
         await source.put_image("ecr/immutable", "1", [b"new"])
-        async with Transport() as transport:
+        async with Transport(endpoints=over(front)) as transport:
             with pytest.raises(RegistryError, match=r"immutable:1: .*repository is immutable"):
-                await Copier(transport).copy_image(at(source, "ecr/immutable:1"), at(front, "immutable:1"))
+                await Copier(transport).copy_image(at(source, "ecr/immutable:1"), ecr("immutable:1"))
 
 
 async def test_a_repository_that_does_not_exist_is_named(source: Client, destination: Client) -> None:
     await source.put_image("ecr/homeless", "1", [b"layer"])
     with Proxy(destination.address, [Ecr(repositories={"other"})]) as front:
-        async with Transport() as transport:
+        async with Transport(endpoints=over(front)) as transport:
             with pytest.raises(NotFound, match=r"homeless.*NAME_UNKNOWN"):
-                await Copier(transport).copy_image(at(source, "ecr/homeless:1"), at(front, "homeless:1"))
+                await Copier(transport).copy_image(at(source, "ecr/homeless:1"), ecr("homeless:1"))
 
 
 @pytest.mark.parametrize("tells_progress", [False, True])
@@ -147,8 +156,8 @@ async def test_a_large_blob_arrives_in_parts_that_are_large_enough(
     await source.put_image("ecr/parts", "1", [content])
     uploads = AtomicUploads(tells_progress=tells_progress, minimum_part=5 * MIB)
     with Proxy(destination.address, [Ecr(uploads=uploads)]) as front:
-        async with Transport() as transport:
-            await Copier(transport).copy_image(at(source, "ecr/parts:1"), at(front, "parts:1"))
+        async with Transport(endpoints=over(front)) as transport:
+            await Copier(transport).copy_image(at(source, "ecr/parts:1"), ecr("parts:1"))
     assert uploads.refused == 0
     assert await destination.get_blob("parts", digest(content)) == content
 
