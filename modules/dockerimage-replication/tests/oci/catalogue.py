@@ -1,6 +1,7 @@
 """A small catalogue for campaigns, and a look at what arrived that uses none of the code under test."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .support import Client, digest
@@ -15,14 +16,17 @@ class Catalogue:
 
     Attributes:
         repositories: their names; each has the tag `1`.
+        sizes: bytes of each blob, by its digest.
     """
 
     repositories: tuple[str, ...]
+    sizes: Mapping[str, int]
 
     @classmethod
     async def push(cls, source: Client, prefix: str, *, large: int = 20 * MIB) -> "Catalogue":
         """Put it into a registry; `large` is the size of the large blob in bytes."""
         base = noise(f"{prefix} base", 2 * MIB)
+        sizes: dict[str, int] = {}
         names = tuple(f"{prefix}/image-{number}" for number in range(4))
         for name in names:
             layers = [
@@ -30,8 +34,11 @@ class Catalogue:
             ]
             if name == names[-1]:
                 layers[0].append(noise(f"{name} large", large))
-            await source.put_index(name, "1", layers)
-        return cls(names)
+            index = await source.put_index(name, "1", layers)
+            for child in json.loads(index)["manifests"]:
+                manifest = json.loads(await source.get_manifest(name, child["digest"]) or b"")
+                sizes |= {blob["digest"]: blob["size"] for blob in [manifest["config"], *manifest["layers"]]}
+        return cls(names, sizes)
 
     async def problems(self, source: Client, destination: Client, prefix: str) -> list[str]:
         """What is missing or different at the destination, whose repositories begin with `prefix`."""
