@@ -73,6 +73,7 @@ class Authenticator:
         self._store = store
         self._fetch_token = fetch_token
         self._basic_hosts: set[str] = set()
+        self._offers: dict[str, dict[str, Challenge]] = {}
         self._tokens: dict[tuple[str, Scopes], _Token] = {}
         self._locks: defaultdict[tuple[str, Scopes], asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -100,7 +101,8 @@ class Authenticator:
         """The answer to a 401 of `endpoint`; concurrent requests for the same scopes share one.
 
         Args:
-            challenges: what the registry offers; Bearer is preferred.
+            challenges: what the registry offers; Bearer is preferred. Without any, those of its last
+                answer count, but for their scope.
             endpoint: the registry.
             scopes: what the request needs; used when the challenge names no scope.
             rejected: what the request carried.
@@ -111,6 +113,10 @@ class Authenticator:
             RegistryError: the token service failed.
         """
         offers = {challenge.scheme: challenge for challenge in reversed(list(challenges))}
+        host = endpoint.credential_host
+        if offers:
+            self._offers[host] = {scheme: offer.without_scope() for scheme, offer in offers.items()}
+        offers = offers or self._offers.get(host, {})
         async with self._locks[endpoint.credential_host, scopes]:
             if "bearer" in offers:
                 return await self._bearer(offers["bearer"], endpoint, scopes, rejected, refresh)

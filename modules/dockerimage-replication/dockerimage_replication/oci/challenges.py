@@ -23,6 +23,11 @@ class Challenge:
     scheme: str
     parameters: Mapping[str, str]
 
+    def without_scope(self) -> "Challenge":
+        """The same for any request."""
+        kept = {name: value for name, value in self.parameters.items() if name != "scope"}
+        return Challenge(self.scheme, kept)
+
 
 def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
     """The challenges of all WWW-Authenticate headers, in their order; what is malformed ends its header."""

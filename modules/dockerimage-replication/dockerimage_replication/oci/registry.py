@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -24,6 +24,8 @@ _TAG_PAGE = 1000  # tags asked for at a time
 _BINARY = "application/octet-stream"
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(\d+|\*)")  # RFC 9110, 14.4
 _UPLOADED = re.compile(r"(bytes=)?0-(?P<last>\d+)")  # the Range header of an upload's state
+# What ECR says to a part at a wrong offset, and nowhere else (apple/containerization#790).
+_RIGHT_OFFSET = re.compile(r"First byte of the layer part is \d+ instead of (?P<offset>\d+)")
 _NEXT_LINK = re.compile(r'\s*<(?P<url>[^>]*)>\s*;\s*rel="?next"?', re.IGNORECASE)
 
 
@@ -203,7 +205,7 @@ class Repository:
         """Send the content from the upload's offset to byte `end`, exclusively (PATCH).
 
         Returns:
-            The upload as it goes on.
+            The upload as it goes on; nothing may have been added to what the registry had already.
 
         Raises:
             RegistryError: the part may have arrived, whole or in parts: `find_upload` tells.
@@ -213,10 +215,23 @@ class Repository:
         if upload.offset or end < blob.size:
             headers["Content-Range"] = f"{upload.offset}-{end - 1}"
         request = self._write("PATCH", upload.location, blob.digest, headers=headers, body=chunks)
-        return self._upload(await self._transport.request(request), end)
+        try:
+            answer = await self._transport.request(request)
+        except RegistryError as error:
+            right = _right_offset(error)
+            if upload.offset < right <= blob.size:
+                return replace(upload, offset=right)
+            raise
+        return self._upload(answer, end)
 
     async def find_upload(self, upload: Upload, blob: Descriptor) -> Upload | None:
-        """Where an upload stands at the registry (GET on its location); None when it is lost."""
+        """Where an upload stands at the registry (GET on its location); None when it is lost.
+
+        ECR answers 404 (dotnet/sdk#33019) and tells the Range of the first part only
+        (aws/containers-roadmap#2831): there the next part finds out.
+        """
+        if self.is_ecr:
+            return upload
         request = Request(
             "GET",
             upload.location,
@@ -361,3 +376,13 @@ def _first_byte(status: int, content_range: str) -> int:
     """The byte that an answer begins with; a server may answer a request for a part with everything."""
     found = _CONTENT_RANGE.fullmatch(content_range)
     return int(found["start"]) if status == HTTPStatus.PARTIAL_CONTENT and found else 0
+
+
+def _right_offset(error: RegistryError) -> int:
+    """The bytes that a registry has, from its refusal of a part at another offset; 0 without."""
+    told = (
+        _RIGHT_OFFSET.search(str(error))
+        if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        else None
+    )
+    return int(told["offset"]) if told else 0

@@ -17,13 +17,16 @@ from .authenticator import Authenticator, Authorization, Scopes
 from .challenges import parse_challenges
 from .credentials import CredentialStore, StaticCredentials
 from .endpoints import Endpoint, endpoint_of
-from .errors import RegistryError, Unavailable, error_from_answer
+from .errors import RegistryError, Unauthorized, Unavailable, error_from_answer
 from .limiter import Lane, LaneLimiter
 from .proxy import proxy_for
 from .retry import RetryPolicy, parse_retry_after
 
 _ANSWER_LIMIT = 1024 * 1024  # bytes of an answer's body that are kept, unless the request says otherwise
 _ERROR_LIMIT = 64 * 1024  # bytes of an error's body that are looked at
+# An expired token, without a challenge: of a private registry (flipt-io/flipt#3043), of ECR Public
+# (aws/containers-roadmap#2835).
+_EXPIRED_IN_ECR = (HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST)
 _REDIRECT_LIMIT = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REQUESTS = 128  # at a time, in each lane of a host
@@ -192,19 +195,24 @@ class Transport:
         answered = refreshed = False
         while True:
             response = await self._follow(request, authorization)
-            asks = response.status == HTTPStatus.UNAUTHORIZED and response.url.origin() == endpoint.origin
-            if not asks or refreshed:
+            own = response.url.origin() == endpoint.origin
+            asks = own and response.status == HTTPStatus.UNAUTHORIZED
+            expired = own and endpoint.is_ecr and bool(authorization) and response.status in _EXPIRED_IN_ECR
+            if refreshed or not (asks or expired):
                 return response, authorization
-            if request.is_streamed:
-                response.release()
-                raise Unavailable(f"{request.subject}: the registry asked for credentials amid an upload")
-            refreshed = authorization is not None and (authorization.basic or answered)
+            refresh = authorization is not None and (authorization.basic or answered)
             challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
             response.release()
-            authorization = await self._authenticator.answer(
-                challenges, endpoint, scopes, rejected=authorization, refresh=refreshed
-            )
-            answered = True
+            try:
+                authorization = await self._authenticator.answer(
+                    challenges, endpoint, scopes, rejected=authorization, refresh=refresh
+                )
+            except Unauthorized:
+                if asks:
+                    raise  # else the registry's own words, in answer to the same again, say more
+            if request.is_streamed:
+                raise Unavailable(f"{request.subject}: the registry asked for credentials amid an upload")
+            answered, refreshed = True, refresh or expired
 
     async def _follow(self, request: Request, authorization: Authorization | None) -> Response:
         """Send a request and follow redirects of reads; other origins get no Authorization header."""

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 import pytest
 from dockerimage_replication.oci.copy import Copier
 from dockerimage_replication.oci.credentials import Credentials
-from dockerimage_replication.oci.errors import NotFound, RegistryError
+from dockerimage_replication.oci.errors import Denied, NotFound, RegistryError
 from dockerimage_replication.oci.reference import Reference
 from dockerimage_replication.oci.retry import RetryPolicy
 from dockerimage_replication.oci.transport import Transport
+from dockerimage_replication.oci.upload import FIRST_PART
 from dockerimage_replication.shared.endpoints import Endpoints
 from registry_doubles.ecr import Ecr, EcrTokens, Rate
+from registry_doubles.exchange import Forward, Reply, Request, Rule
+from registry_doubles.faults import Fault, FaultPlan, FaultRule
 from registry_doubles.proxy import Proxy
 from registry_doubles.uploads import AtomicUploads
 
@@ -84,14 +87,7 @@ async def test_images_side_by_side_arrive_although_nothing_can_be_mounted_yet(
         await assert_same(source, destination, f"ecr/{name}", "1", f"ecr/{name}")
 
 
-@pytest.mark.parametrize(
-    "status",
-    [
-        401,
-        pytest.param(403, marks=pytest.mark.xfail(strict=True, reason="the client renews on 401 only")),
-        pytest.param(400, marks=pytest.mark.xfail(strict=True, reason="the client renews on 401 only")),
-    ],
-)
+@pytest.mark.parametrize("status", [401, 403, 400])
 async def test_a_token_that_expires_in_mid_run_is_renewed(
     source: Client, destination: Client, status: int
 ) -> None:
@@ -105,6 +101,37 @@ async def test_a_token_that_expires_in_mid_run_is_renewed(
             await Copier(transport).copy_image(at(source, "ecr/expires:1"), ecr("expires:1"))
     assert tokens.issued > 1
     await assert_same(source, destination, "ecr/expires", "1", "expires")
+
+
+@pytest.mark.parametrize("uses", range(1, 9))
+async def test_a_token_may_expire_at_any_request(source: Client, destination: Client, uses: int) -> None:
+    """Amid the upload of a blob as well, whose content cannot be sent twice."""
+    await source.put_image("ecr/any", "1", [noise("any", 3 * MIB)])
+    tokens = EcrTokens(uses=uses)
+
+    with Proxy(destination.address, [Ecr(tokens=tokens)]) as front:
+        login = AccountLogin(tokens)
+        async with Transport(
+            endpoints=over(front), credentials=login, retry=PATIENT, concurrency=1
+        ) as transport:
+            await Copier(transport).copy_image(at(source, "ecr/any:1"), ecr(f"any-{uses}:1"))
+    await assert_same(source, destination, "ecr/any", "1", f"any-{uses}")
+
+
+async def test_what_is_denied_stays_denied(source: Client, destination: Client) -> None:
+    await source.put_image("ecr/denied", "1", [b"layer"])
+
+    async def deny(request: Request, forward: Forward) -> Reply:
+        reply = await Ecr(tokens=tokens)(request, forward)
+        writes = reply.status < 400 and request.method == "POST"
+        return Reply.error(403, "DENIED", "User is not authorized to perform: x") if writes else reply
+
+    tokens = EcrTokens(uses=100)
+    with Proxy(destination.address, [deny]) as front:
+        async with Transport(endpoints=over(front), credentials=AccountLogin(tokens)) as transport:
+            with pytest.raises(Denied, match="not authorized to perform"):
+                await Copier(transport).copy_image(at(source, "ecr/denied:1"), ecr("denied:1"))
+    assert tokens.issued <= 3  # one, and another for each of the two blobs
 
 
 async def test_more_manifests_than_the_registry_takes_in_a_second(
@@ -160,6 +187,32 @@ async def test_a_large_blob_arrives_in_parts_that_are_large_enough(
             await Copier(transport).copy_image(at(source, "ecr/parts:1"), ecr("parts:1"))
     assert uploads.refused == 0
     assert await destination.get_blob("parts", digest(content)) == content
+
+
+class OnSecondPart(FaultPlan):
+    """One fault, when a second part is sent for the first time."""
+
+    def fault(self, request: Request, occurrence: int) -> Fault | None:
+        begins = request.headers.get("Content-Range", "").partition("-")[0]
+        return self.kinds[0] if occurrence == 0 and begins == str(FIRST_PART) else None
+
+
+@pytest.mark.parametrize("kind", [Fault.RESET_BEFORE, Fault.RESET_IN_REQUEST, Fault.RESET_AFTER])
+async def test_an_upload_that_breaks_off_goes_on_where_it_stands(
+    source: Client, destination: Client, kind: Fault
+) -> None:
+    """Nobody can ask ECR how much it has: it says so when a part begins elsewhere."""
+    content = noise("broken", 3 * FIRST_PART)
+    await source.put_image("ecr/broken", "1", [content])
+    uploads = AtomicUploads(tells_progress=False, minimum_part=5 * MIB)
+    rules: list[Rule] = [FaultRule(OnSecondPart(0, kinds=[kind])), Ecr(uploads=uploads)]
+    with Proxy(destination.address, rules) as front:
+        async with Transport(endpoints=over(front), retry=PATIENT) as transport:
+            await Copier(transport).copy_image(at(source, "ecr/broken:1"), ecr("broken:1"))
+        assert len([seen for seen in front.recording.seen("POST") if seen.status == 202]) == 2  # one a blob
+    assert uploads.applied - len(content) < 100  # the config
+    assert (uploads.refused > 0) == (kind is Fault.RESET_AFTER)
+    assert await destination.get_blob("broken", digest(content)) == content
 
 
 async def test_the_referrers_endpoint_is_refused(destination: Client) -> None:
