@@ -167,11 +167,17 @@ class Repository:
 
         Raises:
             NotFound: the repository has no such blob.
+            DigestMismatch: it has another size.
             Unavailable: the connection broke; the iteration cannot go on.
         """
         headers = {"Range": f"bytes={start}-"} if start else {}
         request = self._read("GET", "blobs", blob.digest, headers=headers)
         async with self._transport.stream(request) as response:
+            length = response.headers.get("Content-Length", "")
+            if response.status == HTTPStatus.OK and length.isdigit() and int(length) != blob.size:
+                raise DigestMismatch(
+                    f"{request.subject}: the registry has {length} bytes, its descriptor says {blob.size}"
+                )
             skip = start - _first_byte(response.status, response.headers.get("Content-Range", ""))
             if skip < 0:
                 raise Unavailable(f"{request.subject}: the registry sent another part of the content")

@@ -138,6 +138,7 @@ async def test_the_next_run_finishes_what_a_killed_one_began(
             folder, prefix = tmp_path / str(number), f"run-{number}/"
             process = await start(catalogue, sides, folder, prefix)
             killed += await kill_at(process, sides, moments.randrange(1, total))
+            await asyncio.to_thread(far.wait_until_idle)
             unfinished = in_flight(sides)
             await finish(await start(catalogue, sides, folder, prefix))
             again = sent_again(sides, catalogue.sizes)

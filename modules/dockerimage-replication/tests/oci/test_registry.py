@@ -220,7 +220,11 @@ async def test_an_endless_manifest_is_cut_off(transport: Transport) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "problem"),
-    [(b"contenx", "has the digest"), (b"content+", "more than the 7 bytes")],
+    [
+        (b"contenx", "has the digest"),
+        (b"content+", "the registry has 8 bytes, its descriptor says 7"),
+        (b"conten", "the registry has 6 bytes, its descriptor says 7"),
+    ],
 )
 async def test_a_blob_that_is_not_its_descriptor_is_refused(
     transport: Transport, sent: bytes, problem: str
@@ -230,8 +234,26 @@ async def test_a_blob_that_is_not_its_descriptor_is_refused(
             await receive(at(transport, server, "a"), of(b"content"))
 
 
-async def test_a_blob_that_always_ends_too_early_is_unavailable(transport: Transport) -> None:
-    async with serving(always({"body": b"conten"})) as server:
+def without_length(content: bytes) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(content)
+        return response
+
+    return handler
+
+
+async def test_a_blob_without_a_length_that_goes_on_too_long_is_refused(transport: Transport) -> None:
+    async with serving(without_length(b"content+")) as server:
+        with pytest.raises(DigestMismatch, match="more than the 7 bytes"):
+            await receive(at(transport, server, "a"), of(b"content"))
+
+
+async def test_a_blob_without_a_length_that_always_ends_too_early_is_unavailable(
+    transport: Transport,
+) -> None:
+    async with serving(without_length(b"conten")) as server:
         with pytest.raises(Unavailable, match="ended too early"):
             await receive(at(transport, server, "a"), of(b"content"))
 

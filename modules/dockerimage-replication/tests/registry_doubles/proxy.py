@@ -42,6 +42,8 @@ class Proxy:
         self._rules = tuple(rules)
         self._port = port
         self._started = threading.Event()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._closed = threading.Condition()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def __enter__(self) -> "Proxy":
@@ -55,31 +57,37 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
+    def wait_until_idle(self) -> None:
+        """Wait until no client is connected: what a killed one had sent before is recorded then."""
+        with self._closed:
+            assert self._closed.wait_for(lambda: not self._connections, 30), "a client stays connected"
+
     async def _run(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        connections: set[asyncio.Task[None]] = set()
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
-            connections.add(task)
+            self._connections.add(task)
             try:
                 await self._serve(reader, writer)
             except asyncio.CancelledError:
                 pass  # the proxy ends
             finally:
-                connections.discard(task)
                 writer.close()
+                with self._closed:
+                    self._connections.discard(task)
+                    self._closed.notify_all()
 
         server = await asyncio.start_server(connected, "127.0.0.1", self._port, limit=BUFFER)
         self.address = "{}:{}".format(*server.sockets[0].getsockname())
         self._started.set()
         await self._stopping.wait()
         server.close()
-        for task in connections:
+        for task in self._connections:
             task.cancel()
-        if connections:
-            await asyncio.wait(connections)
+        if self._connections:
+            await asyncio.wait(self._connections)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream = Upstream(self._upstream)
