@@ -101,8 +101,8 @@ class Authenticator:
         """The answer to a 401 of `endpoint`; concurrent requests for the same scopes share one.
 
         Args:
-            challenges: what the registry offers; Bearer is preferred. Without any, those of its last
-                answer count, but for their scope.
+            challenges: what the registry offers; Bearer is preferred. Without any, what it accepted last
+                is renewed.
             endpoint: the registry.
             scopes: what the request needs; used when the challenge names no scope.
             rejected: what the request carried.
@@ -120,7 +120,7 @@ class Authenticator:
         async with self._locks[endpoint.credential_host, scopes]:
             if "bearer" in offers:
                 return await self._bearer(offers["bearer"], endpoint, scopes, rejected, refresh)
-            if "basic" in offers:
+            if "basic" in offers or (not offers and rejected and rejected.basic):
                 return await self._basic(endpoint, rejected)
         raise Unauthorized(f"{endpoint.credential_host}: asks for an authentication that is not supported")
 

@@ -125,7 +125,9 @@ async def test_the_next_run_finishes_what_a_killed_one_began(
     catalogue = await Catalogue.push(source, "killed", large=LARGE)
     is_ecr, is_atomic = destination_kind == "ECR", destination_kind != "docker-registry"
     uploads = AtomicUploads(tells_progress=not is_ecr, minimum_part=0)
-    rules: list[Rule] = [Ecr(put_image=Rate(1000), uploads=uploads)] if is_atomic else []
+    rules: list[Rule] = [uploads] if is_atomic else []
+    if is_ecr:
+        rules = [Ecr(put_image=Rate(1000), uploads=uploads)]
     with Proxy(source.address) as near, Proxy(destination.address, rules) as far:
         sides = Sides(near, far, HOST if is_ecr else far.address)
         await finish(await start(catalogue, sides, tmp_path / "calm", "calm/"))

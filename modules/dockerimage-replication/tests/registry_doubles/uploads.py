@@ -14,7 +14,7 @@ import hashlib
 import itertools
 from dataclasses import dataclass, field
 
-from .exchange import Forward, Reply, RepositoryPath, Request
+from .exchange import Forward, Reply, RepositoryPath, Request, parse_path
 
 _INVALID = "BLOB_UPLOAD_INVALID"
 
@@ -45,6 +45,20 @@ class AtomicUploads:
         self._minimum_part = minimum_part
         self._uploads: dict[str, _Upload] = {}
         self._numbers = itertools.count(1)
+
+    async def __call__(self, request: Request, forward: Forward) -> Reply:
+        """As a rule of a `Proxy`: a registry whose parts are atomic, and which is as others otherwise."""
+        place = parse_path(request.path)
+        if place is None or place.kind != "uploads":
+            return await forward(request)
+        if place.name:
+            return await self.handle(request, place, forward)
+        if "mount" in request.query:
+            reply = await forward(request)
+            if reply.status != 202:
+                return reply
+            await reply.read()
+        return self.begin(place.repository)
 
     def begin(self, repository: str) -> Reply:
         """A new upload."""
