@@ -97,16 +97,18 @@ class LaneLimiter:
         loop = asyncio.get_running_loop()
         if error.retry_after:
             self._next = max(self._next, loop.time() + error.retry_after)
-        if isinstance(error, TooManyRequests):
+        refused = isinstance(error, TooManyRequests)
+        if self._lower(0.5 if refused else 0.8) and refused:
             self._interval = min(_LONGEST_INTERVAL, max(_FIRST_INTERVAL, self._interval * 1.5))
-        self._lower(0.5 if isinstance(error, TooManyRequests) else 0.8)
 
-    def _lower(self, share: float) -> None:
-        """Lower the limit, once for all that were under way together."""
+    def _lower(self, share: float) -> bool:
+        """Lower the limit, once for all that were under way together; whether this was the time."""
         now = asyncio.get_running_loop().time()
-        if now >= self._calm:
-            self._limit = max(1.0, self._limit * share)
-            self._calm = now + max(self._usual, 0.05)
+        if now < self._calm:
+            return False
+        self._limit = max(1.0, self._limit * share)
+        self._calm = now + max(self._usual, 0.05)
+        return True
 
     async def _enter(self) -> None:
         while self._running >= self.limit:
