@@ -11,7 +11,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..http1.client import Client, Response
-from ..http1.errors import ConnectionBroken, HttpError, NoConnection, Stalled, UntrustedCertificate
+from ..http1.errors import (
+    ConnectionBroken,
+    HttpError,
+    NoConnection,
+    Stalled,
+    Unsendable,
+    UntrustedCertificate,
+)
 from ..shared.endpoints import Endpoints
 from .authenticator import Authenticator, Authorization, Scopes
 from .challenges import parse_challenges
@@ -285,6 +292,8 @@ def _connection_errors(subject: str) -> Iterator[None]:
         yield
     except UntrustedCertificate as error:
         raise RegistryError(f"{subject}: the certificate is not trusted ({error})") from None
+    except Unsendable as error:
+        raise RegistryError(f"{subject}: {error}") from None
     except NoConnection as error:
         raise Unavailable(f"{subject}: no connection ({error})") from None
     except ConnectionBroken as error:
