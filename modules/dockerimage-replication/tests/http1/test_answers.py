@@ -286,7 +286,7 @@ async def test_a_peer_has_to_wait_for_a_slow_reader_and_memory_stays_bounded(cli
     async with scripted(script) as server:
         tracemalloc.start()
         response = await client.send("GET", server.url(), CIMultiDict())
-        while not response._connection._paused:
+        while not response._connection._paused:  # noqa: ASYNC110 - the client has no event for it
             await asyncio.sleep(0)
         assert sent < 32 * MIB  # what the buffers of two sockets and of the server hold
         received = 0
@@ -317,7 +317,7 @@ async def test_an_answer_that_came_while_nobody_read_does_not_block_the_next_one
 
     async with scripted(script) as server:
         response = await client.send("GET", server.url(), CIMultiDict())
-        while not response._exchange.complete:
+        while not response._exchange.complete:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0)
         response.release()
         async with asyncio.timeout(10):

@@ -220,7 +220,7 @@ async def test_a_request_that_is_cancelled_takes_its_connection_along(client: Cl
 async def test_nobody_there(client: Client) -> None:
     async with scripted(answering()) as server:
         url = server.url()
-    with pytest.raises(NoConnection, match="^Connection refused$"):
+    with pytest.raises(NoConnection, match=r"^Connection refused$"):
         await fetch(client, url)
 
 
@@ -229,7 +229,7 @@ async def test_tls_with_a_peer_that_speaks_none_or_is_not_trusted(client: Client
         await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     async with scripted(plain) as server:
-        with pytest.raises(NoConnection, match="^TLS: ") as failed:
+        with pytest.raises(NoConnection, match=r"^TLS: ") as failed:
             await fetch(client, server.url(scheme="https"))
         assert "Operation not permitted" not in str(failed.value)
     async with scripted(answering(OK), tls=tls_of(Certificate.make(tmp_path))) as server:
