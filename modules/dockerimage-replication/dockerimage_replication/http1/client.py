@@ -15,13 +15,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .connection import Body, Connection
-from .errors import ConnectionBroken, HttpError, NoConnection, ProtocolViolation, UntrustedCertificate
+from .errors import ConnectionBroken, HttpError, NoConnection, Unsendable, UntrustedCertificate
 from .exchange import Exchange
 
 _CONNECT_TIMEOUT = 10.0  # seconds
 _KEPT = 10.0  # seconds that an idle connection is kept; servers close theirs after 15 or more
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "POST"})  # what a server that closed has not half done
 _VISIBLE = re.compile(r"[!-~]+")
+_WORDS = 3  # of a request line: method, address, version
 _HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
 
 
@@ -219,7 +220,8 @@ class Client:
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             connection.abort()
             raise NoConnection(f"the proxy answers HTTP {status}")
-        connection.finish(exchange)
+        if not connection.hand_over(exchange):
+            raise NoConnection("the proxy sends something of its own through the tunnel")
         loop = asyncio.get_running_loop()
         tunnel = await loop.start_tls(
             connection.transport, connection, self._context(), server_hostname=route.host
@@ -257,18 +259,21 @@ def _proxy_authorization(proxy: URL) -> dict[str, str]:
 
 def _encoded(line: str, headers: CIMultiDict[str]) -> bytes:
     """Request line and headers; nothing in them can begin a line of its own."""
-    if not all(map(_VISIBLE.fullmatch, line.split(" "))):
-        raise ProtocolViolation("the address has characters that cannot be sent")
+    words = line.split(" ")
+    if len(words) != _WORDS or not all(map(_VISIBLE.fullmatch, words)):
+        raise Unsendable("the address has characters that cannot be sent")
     lines = [line]
     for name, value in headers.items():
         if not _HEADER_VALUE.fullmatch(value):
-            raise ProtocolViolation(f"the header {name} has characters that cannot be sent")
+            raise Unsendable(f"the header {name} has characters that cannot be sent")
         lines.append(f"{name}: {value}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def _reason(error: OSError) -> str:
     """Why there is no connection; asyncio puts the address into `strerror`."""
+    if isinstance(error, ssl.SSLError):  # its numbers are those of OpenSSL
+        return f"TLS: {(error.reason or 'it failed').lower().replace('_', ' ')}"
     if error.errno is not None and error.errno > 0:  # the numbers of name resolution are negative
         return os.strerror(error.errno)
     return error.strerror or str(error)

@@ -91,10 +91,23 @@ class Connection(asyncio.Protocol):
     def finish(self, exchange: Exchange) -> bool:
         """End an exchange; whether the connection can be used for another one."""
         self._exchange = None
-        reusable = exchange.complete and exchange.keeps_alive and self.usable and self._writable.is_set()
+        idle = self._writable.is_set() and not self._paused
+        reusable = exchange.complete and exchange.keeps_alive and self.usable and idle
         if not reusable:
             self.abort()
         return reusable
+
+    def hand_over(self, exchange: Exchange) -> bool:
+        """End an exchange after which the connection speaks another protocol; whether it can.
+
+        What CONNECT's answer says about keeping the connection is not about the tunnel: many proxies
+        still answer with HTTP/1.0.
+        """
+        self._exchange = None
+        free = exchange.complete and not exchange.surplus and self.usable
+        if not free:
+            self.abort()
+        return free
 
     def abort(self) -> None:
         """Close at once."""

@@ -33,3 +33,7 @@ class Stalled(HttpError):
 
 class ProtocolViolation(HttpError):
     """What arrived is not HTTP/1.1."""
+
+
+class Unsendable(HttpError):
+    """A request that could be read as another one; nothing of it was sent."""

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from .errors import HttpError, ProtocolViolation
 
-HEAD_LIMIT = 256 * 1024  # bytes of an answer's headers
+BARREN_LIMIT = 256 * 1024  # bytes that may arrive without any content: headers, trailers, sizes of chunks
 
 _WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _FIRST_FINAL = 200  # statuses below are interim answers (RFC 9110, 15.2)
@@ -27,6 +27,7 @@ class Exchange:
         complete: whether the whole answer is there.
         begun: whether anything of an answer has arrived.
         keeps_alive: whether the connection can carry another exchange after this one.
+        surplus: whether more has arrived than the answer.
     """
 
     def __init__(self, method: str) -> None:
@@ -38,10 +39,11 @@ class Exchange:
         self.complete = False
         self.begun = False
         self.keeps_alive = True
+        self.surplus = False
         self.error: HttpError | None = None
         self._method = method
         self._parser = httptools.HttpResponseParser(self)
-        self._head_size = 0
+        self._barren = 0  # bytes since the last content
         self._left: int | None = None  # bytes of a body whose length is known, once it has begun
         self._waiter: asyncio.Future[None] | None = None
 
@@ -49,7 +51,7 @@ class Exchange:
         """Take what the peer has sent."""
         self.begun = True
         if self.complete:
-            self.keeps_alive = False  # nothing was asked for, so it is no answer of ours
+            self._exceed()
         elif self._left is not None:
             self._take(data)
         else:
@@ -58,7 +60,7 @@ class Exchange:
 
     def end(self, error: HttpError) -> None:
         """The connection is gone: an answer that lasts until then is complete, any other has failed."""
-        if self.complete:
+        if self.complete or self.error:
             return
         if self.head.done() and self._left is None and not self._is_chunked():
             self.complete = True
@@ -87,14 +89,14 @@ class Exchange:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header line, or a trailer's."""
-        self._head_size += len(name) + len(value)
-        if self._head_size > HEAD_LIMIT:
-            raise ProtocolViolation("the answer's headers have no end")
         if not self.head.done():
             self.headers.add(name.decode("latin-1"), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         """The end of a head; that of an interim answer is forgotten."""
+        if self.head.done():
+            self._exceed()
+            return
         status = self._parser.get_status_code()
         if status < _FIRST_FINAL:
             self.headers.clear()
@@ -108,12 +110,13 @@ class Exchange:
             if self._left is None:
                 self.keeps_alive = False
             self.complete = self._left == 0
-        if not self.head.done():
-            self.head.set_result(status)
+        self.head.set_result(status)
 
     def on_body(self, data: bytes) -> None:
         """Content that the parser found: all of a chunked body, else its beginning."""
-        if not self.complete:
+        if self.complete:
+            self._exceed()
+        else:
             self._take(data)
 
     def on_message_complete(self) -> None:
@@ -122,26 +125,36 @@ class Exchange:
             self.complete = True
 
     def _parse(self, data: bytes) -> None:
+        if self.error:
+            return
+        before = self.arrived
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            self.fail(cause if isinstance(cause, HttpError) else ProtocolViolation("no HTTP/1.1 answer"))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not self.complete:
+            if self.complete:
+                self._exceed()
+            else:
                 self.fail(ProtocolViolation("no HTTP/1.1 answer"))
-            self.keeps_alive = False
+        # The parser collects a line until it ends, and takes the longer for it the more there is.
+        self._barren = self._barren + len(data) if self.arrived == before else 0
+        if self._barren > BARREN_LIMIT and not self.complete:
+            self.fail(ProtocolViolation("the answer's headers have no end"))
 
     def _take(self, data: bytes) -> None:
         if self._left is not None:
             if len(data) > self._left:
                 data = data[: self._left]
-                self.keeps_alive = False
+                self._exceed()
             self._left -= len(data)
             self.complete = self._left == 0
         self.parts.append(data)
         self.buffered += len(data)
         self.arrived += len(data)
+
+    def _exceed(self) -> None:
+        """Something arrived that nobody asked for: what else comes here is not to be trusted."""
+        self.surplus = True
+        self.keeps_alive = False
 
     def _is_chunked(self) -> bool:
         return "chunked" in self.headers.get("Transfer-Encoding", "").lower()

@@ -8,6 +8,7 @@ the requests are also spaced out. A wait that the host asks for holds for its wh
 
 import asyncio
 from asyncio import sleep
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -42,15 +43,18 @@ class LaneLimiter:
 
     Args:
         most: requests at a time that are never exceeded.
+        longest_wait: seconds; a host that asks for a longer wait is not waited for.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, longest_wait: float) -> None:
         self._most = most
+        self._longest_wait = longest_wait
         self._limit = min(float(most), _FIRST_LIMIT)
         self._running = 0
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._interval = 0.0  # seconds between the beginnings of two requests; 0 for none
-        self._next = 0.0  # loop time before which no request begins
+        self._next = 0.0  # loop time before which no other request begins
+        self._held = 0.0  # loop time until which the host wants nothing at all
         self._calm = 0.0  # loop time from which another failure lowers the limit again
         self._shortest = float("inf")  # seconds
         self._usual = 0.0  # seconds, smoothed
@@ -67,23 +71,26 @@ class LaneLimiter:
         try:
             yield
         finally:
-            self._running -= 1
-            self._let_in()
+            self._leave()
 
     async def turn(self) -> None:
-        """Wait until another request may begin."""
+        """Wait until another request may begin; a wait that the host asks for meanwhile counts too."""
         loop = asyncio.get_running_loop()
-        begin = max(loop.time(), self._next)
-        if self._interval:
-            self._next = begin + self._interval
-        if begin > loop.time():
-            await sleep(begin - loop.time())
+        while True:
+            begin = max(loop.time(), self._next)
+            if self._interval:
+                self._next = begin + self._interval
+            if begin > loop.time():
+                await sleep(begin - loop.time())
+            if begin >= self._held:
+                return
 
-    def succeeded(self, seconds: float) -> None:
-        """The host has answered after so many seconds."""
+    def answered(self, seconds: float | None) -> None:
+        """The host has done its work, after so many seconds; None where they say nothing about its load."""
         self._interval = self._interval * _EASING if self._interval > _LEAST_INTERVAL else 0.0
-        self._shortest = min(self._shortest, seconds)
-        self._usual += (seconds - self._usual) * (_SMOOTHING if self._usual else 1.0)
+        if seconds is not None:
+            self._shortest = min(self._shortest, seconds)
+            self._usual += (seconds - self._usual) * (_SMOOTHING if self._usual else 1.0)
         if self._usual > max(_SLOW_FROM, _SLOW * self._shortest):
             self._lower(0.9)
         elif self._running >= self.limit:
@@ -94,11 +101,11 @@ class LaneLimiter:
         """The host has refused or failed; errors that say nothing about its load are ignored."""
         if not isinstance(error, Retryable) or error.given_up:
             return  # or it is the error of another host, whose content was being sent to this one
-        loop = asyncio.get_running_loop()
-        if error.retry_after:
-            self._next = max(self._next, loop.time() + error.retry_after)
-        refused = isinstance(error, TooManyRequests)
-        if self._lower(0.5 if refused else 0.8) and refused:
+        if error.retry_after and error.retry_after <= self._longest_wait:
+            self._held = max(self._held, asyncio.get_running_loop().time() + error.retry_after)
+            self._next = max(self._next, self._held)
+        limited = isinstance(error, TooManyRequests)
+        if self._lower(0.5 if limited else 0.8) and limited:
             self._interval = min(_LONGEST_INTERVAL, max(_FIRST_INTERVAL, self._interval * 1.5))
 
     def _lower(self, share: float) -> bool:
@@ -107,28 +114,32 @@ class LaneLimiter:
         if now < self._calm:
             return False
         self._limit = max(1.0, self._limit * share)
-        self._calm = now + max(self._usual, 0.05)
+        # Those whose turn is fixed already come as they would have come before.
+        self._calm = max(now, self._next) + max(self._usual, 0.05)
         return True
 
     async def _enter(self) -> None:
-        while self._running >= self.limit:
-            place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(place)
-            try:
-                await place
-            except asyncio.CancelledError:
-                if place.done() and not place.cancelled():
-                    self._let_in()
-                raise
-            finally:
-                if place in self._waiting:
-                    self._waiting.remove(place)
-        self._running += 1
+        if self._running < self.limit and not self._waiting:
+            self._running += 1
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place  # whoever gives it has counted us already, so that nobody can slip in
+        except asyncio.CancelledError:
+            if place.cancelled():
+                self._waiting = deque(other for other in self._waiting if other is not place)
+            else:
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._running -= 1
+        self._let_in()
 
     def _let_in(self) -> None:
-        free = self.limit - self._running
-        while free > 0 and self._waiting:
-            place = self._waiting.pop(0)
+        while self._waiting and self._running < self.limit:
+            place = self._waiting.popleft()
             if not place.done():
                 place.set_result(None)
-                free -= 1
+                self._running += 1

@@ -11,13 +11,20 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..http1.client import Client, Response
-from ..http1.errors import ConnectionBroken, HttpError, NoConnection, Stalled, UntrustedCertificate
+from ..http1.errors import (
+    ConnectionBroken,
+    HttpError,
+    NoConnection,
+    Stalled,
+    Unsendable,
+    UntrustedCertificate,
+)
 from ..shared.endpoints import Endpoints
 from .authenticator import Authenticator, Authorization, Scopes
 from .challenges import parse_challenges
 from .credentials import CredentialStore, StaticCredentials
 from .endpoints import Endpoint, endpoint_of
-from .errors import RegistryError, Unauthorized, Unavailable, error_from_answer
+from .errors import RegistryError, Retryable, Unauthorized, Unavailable, error_from_answer
 from .limiter import Lane, LaneLimiter
 from .proxy import proxy_for
 from .retry import RetryPolicy, parse_retry_after
@@ -66,6 +73,11 @@ class Request:
     def is_streamed(self) -> bool:
         """Whether the body can be sent only once."""
         return self.body is not None and not isinstance(self.body, bytes)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the time until its answer is that of sending or storing content."""
+        return bool(self.body) or self.patience is not None
 
 
 @dataclass(frozen=True)
@@ -164,10 +176,12 @@ class Transport:
             with _connection_errors(request.subject):
                 response, authorization = await self._authenticated(request)
                 try:
-                    if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-                        raise await _error(response, request, authorization)
-                    if not request.is_streamed:
-                        lane.succeeded(asyncio.get_running_loop().time() - begin)
+                    taken = asyncio.get_running_loop().time() - begin
+                    error = await _error(response, request, authorization)
+                    if not isinstance(error, Retryable):  # "not found" is an answer too
+                        lane.answered(None if request.has_content else taken)
+                    if error:
+                        raise error
                     yield response
                 finally:
                     response.release()
@@ -185,7 +199,7 @@ class Transport:
         key = (endpoint.credential_host, lane)
         if key not in self._lanes:
             most = min(self._concurrency, _MOST_TRANSFERS if lane is Lane.TRANSFER else _MOST_REQUESTS)
-            self._lanes[key] = LaneLimiter(most)
+            self._lanes[key] = LaneLimiter(most, self.retry.longest_retry_after)
         return self._lanes[key]
 
     async def _authenticated(self, request: Request) -> tuple[Response, Authorization | None]:
@@ -276,7 +290,12 @@ def resolve(base: URL, location: str, subject: str) -> URL:
     raise RegistryError(f"{subject}: the registry's Location header is no http(s) URL")
 
 
-async def _error(response: Response, request: Request, authorization: Authorization | None) -> RegistryError:
+async def _error(
+    response: Response, request: Request, authorization: Authorization | None
+) -> RegistryError | None:
+    """The error that an answer stands for; None for a success."""
+    if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
     return error_from_answer(
         request.subject,
         response.status,
@@ -293,6 +312,8 @@ def _connection_errors(subject: str) -> Iterator[None]:
         yield
     except UntrustedCertificate as error:
         raise RegistryError(f"{subject}: the certificate is not trusted ({error})") from None
+    except Unsendable as error:
+        raise RegistryError(f"{subject}: {error}") from None
     except NoConnection as error:
         raise Unavailable(f"{subject}: no connection ({error})") from None
     except ConnectionBroken as error:
