@@ -9,6 +9,7 @@ from .exchange import Exchange
 
 _PAUSE_ABOVE = 1024 * 1024  # bytes that wait to be taken, above which the peer has to wait
 _RESUME_BELOW = 256 * 1024
+_ONE_PACKET = 256 * 1024  # bytes of a body that are sent together with the head
 _WRITE_BUFFER = 1024 * 1024  # bytes that wait to be sent, above which the sender has to wait
 
 Body = bytes | AsyncIterator[bytes] | None
@@ -54,11 +55,13 @@ class Connection(asyncio.Protocol):
         if self._lost:
             raise ConnectionBroken(answered=False)
         try:
-            self.transport.write(head)
             if isinstance(body, bytes):
-                self.transport.write(body)
-            elif body is not None:
-                await self._send_unless_answered(body, exchange, idle_timeout)
+                for part in (head + body,) if len(body) <= _ONE_PACKET else (head, body):
+                    self.transport.write(part)
+            else:
+                self.transport.write(head)
+                if body is not None:
+                    await self._send_unless_answered(body, exchange, idle_timeout)
             await self._answer(exchange, patience)
         except BaseException:
             self.abort()
