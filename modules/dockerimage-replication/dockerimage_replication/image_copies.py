@@ -89,6 +89,11 @@ class ImageCopies:
         result = await self._copier.copy_image(origin, private, refresh=self._refresh)
         copied = f"{readable_size(result.bytes_transferred)} copied"
         self._progress.say(f"{image.source} -> {image.private} ({copied}, {result.digest})")
+        if result.refused:
+            self._progress.say(
+                f"WARNING: {image.private}: the registry refuses what is attached to {image.source} "
+                f"({', '.join(result.refused)})"
+            )
         locked = self._locked.get(image.private)
         known = locked.attached if locked and locked.digest == result.digest else ()
         return LockedImage(image.source, str(image.address), result.digest, result.attached or known)

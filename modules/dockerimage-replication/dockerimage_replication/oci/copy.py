@@ -7,6 +7,7 @@ without its content.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from .attached import Attachments, add_referrers, descriptor_of
 from .claims import Claims
@@ -37,6 +38,8 @@ class CopyResult:
         blobs_uploaded: blobs that were transferred.
         attached: tags and digests, at the destination, of what is attached to the image: referrers,
             and signatures, attestations and SBOMs of cosign. Empty when nothing had to be done.
+        refused: digests of referrers that the destination does not take: some registries answer 405 to
+            every manifest that refers to another one.
     """
 
     digest: str
@@ -45,6 +48,7 @@ class CopyResult:
     blobs_present: int = 0
     blobs_uploaded: int = 0
     attached: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 @dataclass
@@ -67,6 +71,7 @@ class _Job:
     manifests: list[str] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
     attached: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     def result(self, digest: str) -> CopyResult:
         return CopyResult(
@@ -76,6 +81,7 @@ class _Job:
             self.blobs_present,
             self.blobs_uploaded,
             tuple(self.attached),
+            tuple(self.refused),
         )
 
 
@@ -232,7 +238,14 @@ class Copier:
             descriptor = descriptor_of(entry)
             manifest = await job.source.get_manifest(descriptor.digest)
             await self._copy_content(job, manifest, depth=1)
-            if not await self._put(job, manifest, manifest.digest):
+            try:
+                listed = await self._put(job, manifest, manifest.digest)
+            except RegistryError as error:
+                if error.status != HTTPStatus.METHOD_NOT_ALLOWED:
+                    raise
+                job.refused.append(manifest.digest)  # the image is worth having without it
+                continue
+            if not listed:
                 unlisted.append(entry)
             job.attached.append(manifest.digest)
         if unlisted:

@@ -1,12 +1,15 @@
 """Copies into a registry with the rules of Amazon ECR; each test is about one of them."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 
 import pytest
+from dockerimage_replication.oci.attached import schema_tag
 from dockerimage_replication.oci.copy import Copier
 from dockerimage_replication.oci.credentials import Credentials
 from dockerimage_replication.oci.errors import Denied, NotFound, RegistryError
+from dockerimage_replication.oci.manifests import OCI_MANIFEST
 from dockerimage_replication.oci.reference import Reference
 from dockerimage_replication.oci.retry import RetryPolicy
 from dockerimage_replication.oci.transport import Transport
@@ -18,7 +21,7 @@ from registry_doubles.faults import Fault, FaultPlan, FaultRule
 from registry_doubles.proxy import Proxy
 from registry_doubles.uploads import AtomicUploads
 
-from .support import Client, digest
+from .support import Client, descriptor, digest, image_manifest, index_manifest
 from .test_copy import assert_same, noise
 
 MIB = 1024 * 1024
@@ -220,3 +223,23 @@ async def test_the_referrers_endpoint_is_refused(destination: Client) -> None:
         url = f"http://{front.address}/v2/a/referrers/{digest(b'x')}"
         async with destination._session.get(url) as answer:
             assert answer.status == 405
+
+
+async def test_an_image_arrives_without_the_referrers_that_the_registry_refuses(
+    source: Client, destination: Client
+) -> None:
+    image = await source.put_image("ecr/signed", "1", [b"layer"])
+    signature = json.loads(image_manifest(b"{}", [b"signature"]))
+    signature["subject"] = descriptor(image, OCI_MANIFEST)
+    raw = json.dumps(signature).encode()
+    for blob in (b"{}", b"signature"):
+        await source.put_blob("ecr/signed", blob)
+    await source.put_manifest("ecr/signed", digest(raw), raw)
+    await source.put_manifest("ecr/signed", schema_tag(digest(image)), index_manifest([raw]))
+
+    with Proxy(destination.address, [Ecr(refuses_subjects=True)]) as front:
+        async with Transport(endpoints=over(front)) as transport:
+            result = await Copier(transport).copy_image(at(source, "ecr/signed:1"), ecr("signed:1"))
+
+    assert (result.attached, result.refused) == ((), (digest(raw),))
+    await assert_same(source, destination, "ecr/signed", "1", "signed")
