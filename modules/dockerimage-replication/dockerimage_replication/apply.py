@@ -5,6 +5,8 @@ last: what it names is there.
 """
 
 import asyncio
+import json
+import sys
 from typing import Protocol
 
 from . import datafiles, results, work
@@ -21,29 +23,48 @@ from .oci.journal import Journal
 from .oci.reference import Reference
 from .oci.source import ImageSource
 from .oci.transport import Transport
+from .problems import texts
 from .progress import Progress
 from .proof import program
 from .proof.proof import require_proof
 from .repositories import Repositories
 from .resolve import Target
 from .settings import Parameters
+from .shared.errors import UserError
 from .shared.metadata_bucket import bucket_name
 from .shared.outputs import write_outputs
 from .shared.settings import SeedFarmerSettings, load
 from .work import Charts, Work
 
 
-def apply(*, refresh: bool = False) -> int:
+def apply(*, refresh: bool = False, as_json: bool = False) -> int:
     """Replicate what the data files name; the environment says which deployment this is.
 
     Args:
         refresh: ask the sources again which digest each tag has, as the parameter `refresh-tags` does.
+        as_json: print what is in place, or the problems, as JSON on stdout, and the log on stderr.
+
+    Raises:
+        UserError: something is wrong, and is not printed as JSON.
     """
+    try:
+        report = _apply(refresh, Progress(log=sys.stderr if as_json else sys.stdout))
+    except UserError as error:
+        if not as_json:
+            raise
+        print(json.dumps({"problems": texts(error)}, indent=2))
+        return error.exit_status
+    if as_json:
+        print(json.dumps(report, indent=2))
+    return 0
+
+
+def _apply(refresh: bool, progress: Progress) -> dict[str, object]:
     seedfarmer, parameters = load(Parameters)
     data = datafiles.load(parameters.data_path, parameters.eks_version)
-    run = Run(seedfarmer, parameters, data, Aws.connect(), Progress())
-    asyncio.run(run.run(refresh=refresh or parameters.refresh_tags))
-    return 0
+    run = Run(seedfarmer, parameters, data, Aws.connect(), progress)
+    lock = asyncio.run(run.run(refresh=refresh or parameters.refresh_tags))
+    return {"inventory": run.inventory_path, **lock.report(), "problems": []}
 
 
 class Origin(Charts, Protocol):
@@ -94,8 +115,8 @@ class Run:
         """`bucket/key` of the inventory."""
         return f"{self._bucket}/{inventory_key(*self._deployment)}"
 
-    async def run(self, *, refresh: bool) -> None:
-        """Everything, in the order that keeps a broken run harmless."""
+    async def run(self, *, refresh: bool) -> Lock:
+        """Everything, in the order that keeps a broken run harmless; the lock of what is in place."""
         last = await asyncio.to_thread(self._lock)
         before = None if refresh else last
         async with Transport(endpoints=self._endpoints, credentials=self._credentials) as transport:
@@ -115,6 +136,7 @@ class Run:
         results.write(wanted.inventory, results.updated_images(wanted.images), lock)
         await asyncio.to_thread(self._publish, upload, lock)
         await asyncio.to_thread(self._repositories.settle, wanted.repositories, claim.run)
+        return lock
 
     def _lock(self) -> Lock | None:
         """The lock of the last run; one that cannot be read must not block a deploy."""

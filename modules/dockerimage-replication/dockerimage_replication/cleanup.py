@@ -1,7 +1,8 @@
 """What goes when a deployment goes: planned first, so that a dry run prints what a real run deletes."""
 
+import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from .aws import Aws
@@ -81,7 +82,7 @@ class Plan:
         ]
 
 
-def destroy() -> int:
+def destroy(*, as_json: bool = False) -> int:
     """Release what this deployment uses, and with `DESTROY` delete what nobody uses any more."""
     seedfarmer, parameters = load(Parameters)
     cleaner = Cleaner(Aws.connect(), seedfarmer.project_name)
@@ -90,10 +91,26 @@ def destroy() -> int:
         plan = cleaner.plan_removal(deployment)
     else:
         plan = cleaner.plan_release(deployment)
-    say(plan.steps())
-    for name in cleaner.execute(plan):
-        print(f"kept {name}: {SPARED}", flush=True)
+    if not as_json:
+        say(plan.steps())
+    spared = cleaner.execute(plan)
+    if as_json:
+        print(report(plan, spared, done=True))
+    else:
+        say_spared(spared)
     return 0
+
+
+def say_spared(names: Iterable[str]) -> None:
+    """Print for people what a clean-up has kept after all."""
+    for name in names:
+        print(f"kept {name}: {SPARED}", flush=True)
+
+
+def report(plan: Plan, spared: list[str], *, done: bool) -> str:
+    """What a clean-up does, or has done, as JSON."""
+    steps = [asdict(step) for step in plan.steps()]
+    return json.dumps({"steps": steps, "spared": spared, "done": done}, indent=2)
 
 
 def say(steps: Iterable[Step]) -> None:

@@ -1,11 +1,9 @@
 """The `delete-images` and `delete-repos` commands, which `delete_images.py` and `delete_repos.py` call."""
 
-import json
-from dataclasses import asdict
 from typing import Literal
 
 from .aws import Aws
-from .cleanup import SPARED, Cleaner, Plan, say
+from .cleanup import Cleaner, report, say, say_spared
 from .consent import Consent
 
 
@@ -31,13 +29,7 @@ def clean_up(
         return 1
     spared = cleaner.execute(plan) if wanted else []
     if consent.as_json:
-        print(_json(plan, spared, done=wanted))
+        print(report(plan, spared, done=wanted))
     else:
-        for name in spared:
-            print(f"kept {name}: {SPARED}")
+        say_spared(spared)
     return 0
-
-
-def _json(plan: Plan, spared: list[str], *, done: bool) -> str:
-    steps = [asdict(step) for step in plan.steps()]
-    return json.dumps({"steps": steps, "spared": spared, "done": done}, indent=2)

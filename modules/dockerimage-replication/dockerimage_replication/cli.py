@@ -31,10 +31,12 @@ def _parser() -> argparse.ArgumentParser:
             help="replicate the images and charts of the data files, and upload the inventory",
         )
     )
-    commands.add_parser(
-        "destroy",
-        help="release what this deployment uses; with retention-type DESTROY delete what nobody uses",
-    ).set_defaults(run=_destroy)
+    _destroy_options(
+        commands.add_parser(
+            "destroy",
+            help="release what this deployment uses; with retention-type DESTROY delete what nobody uses",
+        )
+    )
     _plan_options(commands.add_parser("plan", help="show what `apply` would copy, and why; changes nothing"))
     _lint_options(commands.add_parser("lint", help="check all data files of a folder against their charts"))
     _verify_options(commands.add_parser("verify", help="check that all that was replicated is in place"))
@@ -90,6 +92,12 @@ def _apply_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--refresh", action="store_true", help="ask the sources again which digest each tag has"
     )
+    _json_option(parser)
+
+
+def _destroy_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_destroy)
+    _json_option(parser)
 
 
 def _plan_options(parser: argparse.ArgumentParser) -> None:
@@ -183,7 +191,7 @@ def _json_option(parser: argparse.ArgumentParser) -> None:
 def _apply(arguments: argparse.Namespace) -> int:
     from .apply import apply  # the HTTP client is slow to load, and `destroy` does without
 
-    return apply(refresh=arguments.refresh)
+    return apply(refresh=arguments.refresh, as_json=arguments.json)
 
 
 def _copy(arguments: argparse.Namespace) -> int:
@@ -201,7 +209,7 @@ def _copy(arguments: argparse.Namespace) -> int:
 def _destroy(arguments: argparse.Namespace) -> int:
     from .cleanup import destroy
 
-    return destroy()
+    return destroy(as_json=arguments.json)
 
 
 def _plan(arguments: argparse.Namespace) -> int:

@@ -59,7 +59,8 @@ def copy(options: CopyOptions, *, as_json: bool) -> int:
         kept = {image.private: before[image.private] for image in images if image.private in before}
         _write(options.lock, Lock(_INPUTS, {**kept, **done}).serialise())
     if as_json:
-        print(json.dumps(_report(done, failures), indent=2))
+        failed = [{"source": source, "reason": reason} for source, reason in sorted(failures.items())]
+        print(json.dumps({"images": Lock(_INPUTS, done).report()["images"], "failures": failed}, indent=2))
     if failures:
         raise UserError(
             f"{len(failures)} of {len(images)} images could not be copied; the others are in place:"
@@ -144,13 +145,3 @@ def _write(path: Path, content: bytes) -> None:
         new.replace(path)
     except OSError as error:
         raise UserError(f"the lock {path} cannot be written: {error.strerror}") from None
-
-
-def _report(done: dict[str, LockedImage], failures: dict[str, str]) -> dict[str, object]:
-    return {
-        "images": [
-            {"source": image.source, "private": private, "digest": image.digest, "attached": image.attached}
-            for private, image in sorted(done.items())
-        ],
-        "failures": [{"source": source, "reason": reason} for source, reason in sorted(failures.items())],
-    }

@@ -113,6 +113,13 @@ class Lock:
         images = {private: image.attached for private, image in self.images.items()}
         return images | {private: chart.attached for private, chart in self.charts.items()}
 
+    def report(self) -> dict[str, object]:
+        """What is in place, for programs."""
+        return {
+            "images": [{"private": name, **asdict(image)} for name, image in sorted(self.images.items())],
+            "charts": [{"private": name, **asdict(chart)} for name, chart in sorted(self.charts.items())],
+        }
+
     @classmethod
     def parse(cls, content: bytes, name: str) -> "Lock":
         """Read what `serialise` wrote.

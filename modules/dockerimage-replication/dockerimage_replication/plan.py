@@ -15,7 +15,7 @@ from .credentials import run_credentials
 from .datafiles import DataFiles
 from .oci.credentials import CredentialStore
 from .oci.transport import Transport
-from .problems import DataFilesError
+from .problems import texts
 from .proof.program import helm_distro
 from .proof.proof import Proof, prove
 from .resolve import Resolution, Target, resolve
@@ -52,7 +52,7 @@ def plan(options: PlanOptions, *, as_json: bool) -> int:
     except UserError as error:
         if not as_json:
             raise
-        print(json.dumps(plan_report.failed(_problems(error)), indent=2))
+        print(json.dumps(plan_report.failed(texts(error)), indent=2))
         return error.exit_status
     if as_json:
         print(json.dumps(plan_report.planned(resolution, proof), indent=2))
@@ -107,9 +107,3 @@ async def _planned(
 def _remark(text: str) -> None:
     """Beside the plan, which programs read."""
     print(text, file=sys.stderr)
-
-
-def _problems(error: UserError) -> list[str]:
-    if isinstance(error, DataFilesError):
-        return [str(problem) for problem in error.problems]
-    return [str(error)]

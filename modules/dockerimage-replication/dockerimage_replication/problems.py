@@ -64,3 +64,10 @@ class DataFilesError(UserError):
 def listed(summary: str, lines: Iterable[object]) -> str:
     """A summary with a line for each of its details."""
     return f"{summary}:" + "".join(f"\n  - {line}" for line in lines)
+
+
+def texts(error: UserError) -> list[str]:
+    """What an error says, one text for each problem."""
+    if isinstance(error, DataFilesError):
+        return [str(problem) for problem in error.problems]
+    return [str(error)]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from dockerimage_replication import apply
 from dockerimage_replication.module_outputs import OUTPUTS, STATE_KEY
 from dockerimage_replication.proof.proof import SKIPPED
 from dockerimage_replication.shared import ecr
@@ -267,3 +268,30 @@ def test_two_deployments_share_repositories_and_keep_their_own_inventories(
 
     assert {KEY, f"prod-{MODULE}-metadata.json"} <= world.objects()
     assert len(ecr.repository_names(world.aws.ecr)) == 4
+
+
+def test_with_json_a_run_prints_what_is_in_place_and_nothing_else(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
+    world.write_data()
+
+    assert apply.apply(as_json=True) == 0
+
+    printed = json.loads(capfd.readouterr().out)
+    assert printed["problems"] == []
+    assert printed["inventory"] == f"{BUCKET}/{KEY}"
+    lock = json.loads((world.module / "replication_lock.json").read_bytes())
+    assert {image["private"]: image["digest"] for image in printed["images"]} == {
+        private: image["digest"] for private, image in lock["images"].items()
+    }
+    assert {chart["name"] for chart in printed["charts"]} == {"app", "tool"}
+
+
+def test_with_json_the_problems_are_printed_too(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    world.default["additional_images"] |= {"absent": "internet.local/team/absent:1"}
+    world.write_data()
+
+    assert apply.apply(as_json=True) == 1
+
+    [problem] = json.loads(capfd.readouterr().out)["problems"]
+    assert "internet.local/team/absent:1" in problem
