@@ -280,10 +280,8 @@ def test_with_json_a_run_prints_what_is_in_place_and_nothing_else(
     printed = json.loads(capfd.readouterr().out)
     assert printed["problems"] == []
     assert printed["inventory"] == f"{BUCKET}/{KEY}"
-    lock = json.loads((world.module / "replication_lock.json").read_bytes())
-    assert {image["private"]: image["digest"] for image in printed["images"]} == {
-        private: image["digest"] for private, image in lock["images"].items()
-    }
+    digests = {image["private"]: image["digest"] for image in printed["images"]}
+    assert digests == {private: image.digest for private, image in world.lock().images.items()}
     assert {chart["name"] for chart in printed["charts"]} == {"app", "tool"}
 
 
