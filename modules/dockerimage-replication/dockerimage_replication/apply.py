@@ -160,7 +160,7 @@ class Run:
         distro = program.helm_distro(self._parameters, self._aws.secrets, known)
         version, say = self._parameters.eks_version, self._progress.say
         proof = await require_proof(self._data, resolution, version, distro, say)
-        return work.from_charts(self._data, resolution, proof.helm)
+        return work.from_charts(self._data, resolution, version, proof.helm)
 
     def _publish(self, upload: bytes, lock: Lock) -> None:
         self._locks.write(lock)

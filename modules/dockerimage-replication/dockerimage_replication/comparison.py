@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -21,6 +21,8 @@ What = Literal[
     "destination-missing",
     "destination-different",
     "attached-missing",
+    "rendered-outside",
+    "not-rendered",
     "tag-moved",
     "source-gone",
     "no-answer",
@@ -87,11 +89,17 @@ def at_source(transport: Transport, locked: Locked) -> Iterator[_Check]:
             yield _still_at(transport, private, chart.address, chart.digest)
 
 
-def report(locked: Locked, differences: list[Difference], *, as_json: bool) -> int:
-    """Print differences; the exit status is 1 when there are some."""
+def report(
+    locked: Locked,
+    differences: list[Difference],
+    *,
+    as_json: bool,
+    further: Mapping[str, object] | None = None,
+) -> int:
+    """Print differences, and in JSON what else there is; the exit status is 1 when there are some."""
     if as_json:
         found = [asdict(difference) for difference in differences]
-        print(json.dumps({"lock": locked.name, "differences": found}, indent=2))
+        print(json.dumps({"lock": locked.name, "differences": found, **(further or {})}, indent=2))
     else:
         for difference in differences:
             print(f"{difference.what}  {difference.private}\n    {difference.why}")

@@ -76,7 +76,7 @@ class Copies:
             )
         charts = {**work.kept_charts, **self._charts}
         self._progress.say(f"{len(self._images)} images and {len(charts)} charts are in place")
-        return Lock(inputs, self._images, charts, work.inventory, work.helm)
+        return Lock(inputs, self._images, charts, work.inventory, work.helm, work.rendering)
 
     async def _attempt(self, subject: str, copy: Coroutine[None, None, None]) -> _Failure | None:
         try:

@@ -84,6 +84,36 @@ class LockedHelm:
 
 
 @dataclass(frozen=True)
+class LockedWorkload:
+    """What the chart of a workload is rendered with, beside its values in the inventory.
+
+    Attributes:
+        chart: private reference of the chart.
+        render_values: values that whoever installs the chart sets.
+        accepted_images: what the chart may name outside the private registry -> why.
+    """
+
+    chart: str
+    render_values: Mapping[str, object] = field(default_factory=dict)
+    accepted_images: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LockedRendering:
+    """What data files say about rendering, so that `verify` can render without them.
+
+    Attributes:
+        eks_version: version of the cluster.
+        hosts: registries that the data files name beside those of images.
+        workloads: key of the workload -> how its chart is rendered.
+    """
+
+    eks_version: str
+    hosts: tuple[str, ...]
+    workloads: Mapping[str, LockedWorkload]
+
+
+@dataclass(frozen=True)
 class Lock:
     """What a run replicated.
 
@@ -93,6 +123,7 @@ class Lock:
         charts: private reference -> chart.
         inventory: the inventory that the run uploaded, None if it made none.
         helm: what proved the result, None when nothing did.
+        rendering: how its charts are rendered, None when the run knew no workloads.
     """
 
     inputs: str
@@ -100,6 +131,7 @@ class Lock:
     charts: Mapping[str, LockedChart] = field(default_factory=dict)
     inventory: Mapping[str, object] | None = None
     helm: LockedHelm | None = None
+    rendering: LockedRendering | None = None
 
     @property
     def digests(self) -> dict[str, str]:
@@ -156,6 +188,7 @@ class Lock:
             "charts": {private: asdict(chart) for private, chart in self.charts.items()},
             "inventory": self.inventory,
             "helm": asdict(self.helm) if self.helm else None,
+            "rendering": asdict(self.rendering) if self.rendering else None,
         }
         return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
@@ -171,12 +204,14 @@ def _lock(value: Mapping[str, object]) -> Lock:
     inventory = value.get("inventory")
     if inventory is not None and not isinstance(inventory, dict):
         raise _DamagedError("`inventory` is no object")
+    charts = _entries(value, "charts", _chart)
     return Lock(
         inputs=_text(value, "inputs", "the lock"),
         images=_entries(value, "images", _image),
-        charts=_entries(value, "charts", _chart),
+        charts=charts,
         inventory=inventory,
         helm=_helm(value.get("helm")),
+        rendering=_rendering(value.get("rendering"), charts),
     )
 
 
@@ -188,6 +223,33 @@ def _helm(value: object) -> LockedHelm | None:
     if value.get("url") is None:
         return LockedHelm(_text(value, "version", "helm"))
     return LockedHelm(*(_text(value, key, "helm") for key in ("version", "url", "sha256")))
+
+
+def _rendering(value: object, charts: Mapping[str, LockedChart]) -> LockedRendering | None:
+    if value is None:  # also in a lock of a release that wrote none
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("workloads"), dict):
+        raise _DamagedError("`rendering` is no object with `workloads`")
+    hosts = value.get("hosts")
+    if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
+        raise _DamagedError("`hosts` of rendering is no list of texts")
+    workloads = {key: _workload(found, key, charts) for key, found in value["workloads"].items()}
+    return LockedRendering(_text(value, "eks_version", "rendering"), tuple(hosts), workloads)
+
+
+def _workload(value: object, key: str, charts: Mapping[str, LockedChart]) -> LockedWorkload:
+    place = f"rendering.workloads.{key}"
+    if not isinstance(value, dict):
+        raise _DamagedError(f"`{place}` is no object")
+    chart = _text(value, "chart", place)
+    if chart not in charts:
+        raise _DamagedError(f"`chart` of {place} is not among the charts")
+    values, accepted = value.get("render_values"), value.get("accepted_images")
+    if not isinstance(values, dict):
+        raise _DamagedError(f"`render_values` of {place} is no object")
+    if not isinstance(accepted, dict) or not all(isinstance(reason, str) for reason in accepted.values()):
+        raise _DamagedError(f"`accepted_images` of {place} is no object of texts")
+    return LockedWorkload(chart, values, accepted)
 
 
 def _entries(

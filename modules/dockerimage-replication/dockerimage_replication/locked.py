@@ -10,6 +10,8 @@ from .credentials import lock_credentials
 from .lock import Lock
 from .lock_store import LockStore
 from .oci.credentials import CredentialStore
+from .proof.distro import HelmDistro
+from .proof.program import helm_distro
 from .settings import ANY_VERSION, Parameters
 from .shared.endpoints import Endpoints
 from .shared.errors import ParameterError, UserError
@@ -45,12 +47,14 @@ class Locked:
         lock: the lock.
         endpoints: the overrides of the parameters.
         credentials: those of a run; None without AWS.
+        distro: where the parameters say that Helm is, None when they do not.
     """
 
     name: str
     lock: Lock
     endpoints: Endpoints
     credentials: CredentialStore | None
+    distro: HelmDistro | None
 
 
 def open_lock(options: LockOptions) -> Locked:
@@ -74,7 +78,8 @@ def open_lock(options: LockOptions) -> Locked:
     else:
         name, lock = _from_bucket(aws, seedfarmer)
     credentials = lock_credentials(parameters, lock, aws) if aws else None
-    return Locked(name, lock, parameters.endpoints, credentials)
+    distro = helm_distro(parameters, aws.secrets if aws else None, lock.helm)
+    return Locked(name, lock, parameters.endpoints, credentials, distro)
 
 
 def _deployment(options: LockOptions, problems: list[str]) -> SeedFarmerSettings | None:

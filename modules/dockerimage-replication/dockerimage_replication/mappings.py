@@ -31,6 +31,11 @@ class DockerMappings:
         """The hosts that images are fetched from instead."""
         return frozenset(prefix.partition("/")[0] for prefix in self.prefixes.values())
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts that are mapped, and those that images are fetched from instead."""
+        return self.target_hosts | (self.prefixes.keys() - {DEFAULT})
+
 
 def _prefixed(reference: Reference, prefix: str | None) -> Reference:
     if prefix is None:

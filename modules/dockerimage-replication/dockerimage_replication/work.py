@@ -1,6 +1,7 @@
 """What a run has to have in place: from the lock when nothing has changed, else from the charts."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,7 +10,7 @@ from . import results
 from .charts.fetched import FetchResult
 from .datafiles import DataFiles
 from .digests import is_in_place
-from .lock import Lock, LockedChart, LockedHelm
+from .lock import Lock, LockedChart, LockedHelm, LockedRendering, LockedWorkload
 from .names import split_reference
 from .oci.reference import Reference
 from .oci.transport import Transport
@@ -26,6 +27,7 @@ class Work:
         charts: private reference -> chart to bring.
         kept_charts: private reference -> chart that is in place, as the lock has it.
         helm: what proved it, None when nothing did.
+        rendering: how the charts are rendered, for the lock.
     """
 
     inventory: Mapping[str, object]
@@ -33,6 +35,7 @@ class Work:
     charts: Mapping[str, ResolvedChart] = field(default_factory=dict)
     kept_charts: Mapping[str, LockedChart] = field(default_factory=dict)
     helm: LockedHelm | None = None
+    rendering: LockedRendering | None = None
 
     @property
     def repositories(self) -> set[str]:
@@ -62,13 +65,14 @@ async def resolved(charts: Charts, data: DataFiles, target: Target) -> Resolutio
     return resolve(data, await charts.fetch(data), target)
 
 
-def from_charts(data: DataFiles, resolution: Resolution, helm: LockedHelm | None) -> Work:
+def from_charts(data: DataFiles, resolution: Resolution, eks_version: str, helm: LockedHelm | None) -> Work:
     """What the charts ask for."""
     return Work(
         inventory=results.inventory(data, resolution),
         images=tuple({image.private: image for image in resolution.images}.values()),
         charts={chart.private: chart for chart in resolution.charts},
         helm=helm,
+        rendering=_rendering(data, resolution, eks_version),
     )
 
 
@@ -89,4 +93,19 @@ async def from_lock(transport: Transport, lock: Lock) -> Work | None:
         Image(image.source, Reference.parse(image.address), private, reasons=())
         for private, image in lock.images.items()
     )
-    return Work(lock.inventory, tuple(images), kept_charts=lock.charts, helm=lock.helm)
+    return Work(
+        lock.inventory, tuple(images), kept_charts=lock.charts, helm=lock.helm, rendering=lock.rendering
+    )
+
+
+def _rendering(data: DataFiles, resolution: Resolution, eks_version: str) -> LockedRendering:
+    workloads = {
+        chart.workload.key: LockedWorkload(
+            chart=chart.private,
+            # YAML knows dates, JSON does not; helm is given the same texts.
+            render_values=json.loads(json.dumps(chart.workload.render_values, default=str)),
+            accepted_images=chart.workload.accepted_images,
+        )
+        for chart in resolution.charts
+    }
+    return LockedRendering(eks_version, tuple(sorted(data.mappings.hosts)), workloads)

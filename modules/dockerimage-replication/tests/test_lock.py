@@ -3,11 +3,20 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dockerimage_replication.lock import Lock, LockedChart, LockedHelm, LockedImage, LockError
+from dockerimage_replication.lock import (
+    Lock,
+    LockedChart,
+    LockedHelm,
+    LockedImage,
+    LockedRendering,
+    LockedWorkload,
+    LockError,
+)
 from dockerimage_replication.oci.reference import Reference
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -26,6 +35,9 @@ LOCK = Lock(
     },
     inventory={"charts": {"app": {"values": {}}}},
     helm=LockedHelm("v3.17.3", "https://example.com/helm.tar.gz", "b" * 64),
+    rendering=LockedRendering(
+        "1.33", ("proxy.local",), {"app": LockedWorkload(CHART, {"size": 3}, {"quay.io/x": "why"})}
+    ),
 )
 
 
@@ -34,12 +46,24 @@ def changed(**parts: Any) -> bytes:  # noqa: ANN401 - any JSON
     return json.dumps({**json.loads(LOCK.serialise()), **parts}).encode()
 
 
+def rendering(workload: object) -> dict[str, Any]:
+    """The part of a lock that says how charts are rendered, with this workload."""
+    return {"rendering": {"eks_version": "1.33", "hosts": [], "workloads": {"app": workload}}}
+
+
+def test_a_lock_of_an_older_release_says_nothing_about_rendering() -> None:
+    value = json.loads(LOCK.serialise())
+    del value["rendering"]
+
+    assert Lock.parse(json.dumps(value).encode(), NAME).rendering is None
+
+
 def test_what_is_written_is_read_again() -> None:
     assert Lock.parse(LOCK.serialise(), NAME) == LOCK
 
 
 def test_the_same_lock_has_the_same_bytes() -> None:
-    other = Lock(LOCK.inputs, LOCK.images, dict(reversed(LOCK.charts.items())), LOCK.inventory, LOCK.helm)
+    other = replace(LOCK, charts=dict(reversed(LOCK.charts.items())))
 
     assert other.serialise() == LOCK.serialise()
 
@@ -96,6 +120,16 @@ def test_what_is_no_lock_is_refused_by_name(content: bytes) -> None:
             f"`repository` of charts.{CHART} is no URL of a chart repository",
         ),
         ({"charts": {CHART: {"name": "app"}}}, f"`version` of charts.{CHART} is no text"),
+        ({"rendering": {"workloads": []}}, "`rendering` is no object with `workloads`"),
+        ({"rendering": {"workloads": {}, "hosts": [1]}}, "`hosts` of rendering is no list of texts"),
+        ({"rendering": {"workloads": {}, "hosts": []}}, "`eks_version` of rendering is no text"),
+        (rendering("x"), "`rendering.workloads.app` is no object"),
+        (rendering({"chart": "x/y:1"}), "`chart` of rendering.workloads.app is not among the charts"),
+        (rendering({"chart": CHART, "render_values": []}), "`render_values` of rendering.workloads.app"),
+        (
+            rendering({"chart": CHART, "render_values": {}, "accepted_images": {"x": 1}}),
+            "`accepted_images` of rendering.workloads.app is no object of texts",
+        ),
     ],
 )
 def test_a_damaged_lock_says_what_is_wrong_with_it(parts: dict[str, Any], damage: str) -> None:

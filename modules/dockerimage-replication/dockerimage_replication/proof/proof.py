@@ -1,13 +1,12 @@
 """The proof itself: every image that the charts name is in the private registry, or is accepted."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..charts.untrusted_yaml import UntrustedYamlError
 from ..datafiles import DataFiles, Workload
 from ..lock import LockedHelm
-from ..mappings import DEFAULT
 from ..problems import DataFilesError, Problem, listed
 from ..resolve import Resolution, ResolvedChart
 from ..shared.errors import UserError
@@ -15,7 +14,7 @@ from .destination import Destination, accepted_as
 from .distro import HelmDistro, Say
 from .objects import rendered_objects
 from .process import HelmError
-from .program import helm_at_hand
+from .program import Helm, helm_at_hand
 from .references import Named, named_images
 from .registries import Known
 from .render import render
@@ -46,10 +45,14 @@ class RenderedImage:
     accepted: str | None
 
     def __str__(self) -> str:
+        return f"charts.{self.workload}: `{self.text}` {self.problem} ({self.shown_places})"
+
+    @property
+    def shown_places(self) -> str:
+        """Where it stands, for people: the first places, each with the reason."""
         shown = "; ".join(f"{place.where}, {place.why}" for place in self.places[:_SHOWN_PLACES])
         more = len(self.places) - _SHOWN_PLACES
-        places = f"{shown}; {more} more" if more > 0 else shown
-        return f"charts.{self.workload}: `{self.text}` {self.problem} ({places})"
+        return f"{shown}; {more} more" if more > 0 else shown
 
 
 @dataclass(frozen=True)
@@ -118,33 +121,45 @@ async def prove(
         UserError: helm cannot be had.
         DataFilesError: charts cannot be rendered; all of them, with helm's messages.
     """
-    charts = resolution.charts
     async with helm_at_hand(distro, say) as helm:
         if helm is None:
             return Proof(skipped=SKIPPED)
-        outputs = await render(helm, charts, eks_version)
-    known = Known.of((image.source for image in resolution.images), _hosts(data, charts))
+        images, problems = await rendered_images(helm, resolution, eks_version, data.mappings.hosts)
+    if problems:
+        raise DataFilesError(listed("charts cannot be rendered; nothing was copied", problems), problems)
+    warnings = [
+        warning
+        for chart in resolution.charts
+        for warning in _unused(chart.workload, [i for i in images if i.workload == chart.workload.key])
+    ]
+    return Proof(helm.identity, None, tuple(images), tuple(warnings))
+
+
+async def rendered_images(
+    helm: Helm, resolution: Resolution, eks_version: str, hosts: Iterable[str]
+) -> tuple[list[RenderedImage], list[Problem]]:
+    """Every image that the charts render to, once per workload; and which charts cannot be rendered.
+
+    Args:
+        helm: renders them.
+        resolution: the charts, and the images that are in the private registry.
+        eks_version: version of the cluster.
+        hosts: registries beside those of the images and the public ones.
+    """
+    charts = resolution.charts
+    outputs = await render(helm, charts, eks_version)
+    registries = {*hosts, *(chart.host for chart in charts)}
+    known = Known.of((image.source for image in resolution.images), registries)
     problems: list[Problem] = []
     images: list[RenderedImage] = []
-    warnings: list[str] = []
     for chart in charts:
         try:
             named = await asyncio.to_thread(_named, outputs[chart.workload.key], known)
         except (HelmError, UntrustedYamlError) as error:
             problems.append(_unrendered(chart, str(error)))
             continue
-        found = list(_images(chart.workload, named, Destination(resolution, chart.host)))
-        images += found
-        warnings += _unused(chart.workload, found)
-    if problems:
-        raise DataFilesError(listed("charts cannot be rendered; nothing was copied", problems), problems)
-    return Proof(helm.identity, None, tuple(images), tuple(warnings))
-
-
-def _hosts(data: DataFiles, charts: Sequence[ResolvedChart]) -> set[str]:
-    """Registries that the data files name, beside those of images."""
-    mapped = {host for host in data.mappings.prefixes if host != DEFAULT}
-    return mapped | data.mappings.target_hosts | {chart.host for chart in charts}
+        images += _images(chart.workload, named, Destination(resolution, chart.host))
+    return images, problems
 
 
 def _named(output: bytes | HelmError, known: Known) -> list[Named]:
