@@ -9,27 +9,28 @@ import json
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import datafiles, results
 from .aws import Aws
 from .bundle_content import DATA_FILES, Content, chart_address, data_files_content
+from .bundle_item import BundleItem
 from .charts.push import chart_content
 from .charts.sources import ChartSources
 from .credentials import run_credentials
 from .datafiles import DataFiles
 from .mappings import DockerMappings
+from .oci.attached import Attachments
 from .oci.coalesce import Coalescer, all_of
 from .oci.digest import digest_of
 from .oci.download import Download
-from .oci.errors import InvalidManifest, RegistryError
-from .oci.layout import INDEX_FILE, REF_NAME, Layout, LayoutError
+from .oci.errors import RegistryError
+from .oci.layout import INDEX_FILE, Layout, LayoutError
 from .oci.layout_writer import LayoutWriter, is_archive, open_writer
-from .oci.manifests import OCI_INDEX, Descriptor, Manifest
+from .oci.manifests import OCI_INDEX, Descriptor
 from .oci.meter import Meter
 from .oci.registry import Repository
-from .oci.source import ManifestSource
 from .oci.transport import Transport
 from .problems import listed
 from .progress import Progress
@@ -39,8 +40,6 @@ from .shared.errors import UserError
 from .shared.settings import invalid, read
 from .transfers import readable_size
 
-_DEPTH_LIMIT = 4  # levels of indexes, one inside the other
-_MANIFESTS_LIMIT = 64 * 1024 * 1024  # bytes of all manifests of one image together
 _CONCURRENT_BLOBS = 8
 # The names of private copies are made when the bundle is loaded; these have the usual length.
 _SOMEWHERE = Target("000000000000.dkr.ecr.eu-central-1.amazonaws.com", "project")
@@ -92,48 +91,6 @@ class BundleError(UserError):
         self.problems = problems
 
 
-@dataclass
-class _Item:
-    """An image, a chart or the data files on the way into a bundle."""
-
-    name: str
-    source: ManifestSource
-    identifier: str
-    manifests: dict[str, Manifest] = field(default_factory=dict)
-    root: str = ""
-
-    @property
-    def blobs(self) -> set[Descriptor]:
-        return {blob for manifest in self.manifests.values() for blob in manifest.blobs}
-
-    async def explore(self) -> None:
-        """Read the manifest and everything below it that is a manifest."""
-        manifest = await self.source.get_manifest(self.identifier)
-        self.root, level = manifest.digest, [manifest]
-        for _ in range(_DEPTH_LIMIT + 1):
-            self.manifests.update((manifest.digest, manifest) for manifest in level)
-            below = {child for manifest in level for child in manifest.children}
-            if not below:
-                return
-            if sum(child.size for child in below) > _MANIFESTS_LIMIT:
-                raise InvalidManifest(f"{self.name}: its manifests have more than {_MANIFESTS_LIMIT} bytes")
-            level = []
-            await all_of(self._explore_child(child, level) for child in below)
-        raise InvalidManifest(f"{self.name}: indexes nest deeper than {_DEPTH_LIMIT}")
-
-    async def _explore_child(self, child: Descriptor, level: list[Manifest]) -> None:
-        manifest = await self.source.get_manifest(child.digest)
-        if len(manifest.raw) != child.size:
-            raise InvalidManifest(f"{self.name}: the size of {child.digest} is not what its index says")
-        level.append(manifest)
-
-    def entry(self) -> dict[str, object]:
-        """The item in the index file."""
-        manifest = self.manifests[self.root]
-        descriptor = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.raw)}
-        return {**descriptor, "annotations": {REF_NAME: self.name}}
-
-
 class _Bundling:
     """One run of the command."""
 
@@ -143,6 +100,7 @@ class _Bundling:
         self._progress = progress
         self._meter = Meter()
         self._blobs = Coalescer()
+        self._attachments = Attachments()
         self._there: set[str] = set()  # digests of the blobs that the bundle has
         self._slots = asyncio.Semaphore(_CONCURRENT_BLOBS)
 
@@ -155,7 +113,7 @@ class _Bundling:
         async with Transport(endpoints=self._parameters.endpoints, credentials=credentials) as transport:
             items = await self._items(transport, data)
             await self._all(
-                "could not be read; nothing was written", items, [item.explore() for item in items]
+                "could not be read; nothing was written", items, [self._explore(item) for item in items]
             )
             try:
                 return await self._write(transport, items, await self._data_files())
@@ -166,7 +124,7 @@ class _Bundling:
             except LayoutError as error:
                 raise UserError(str(error)) from None
 
-    async def _items(self, transport: Transport, data: DataFiles) -> list[_Item]:
+    async def _items(self, transport: Transport, data: DataFiles) -> list[BundleItem]:
         self._progress.say(f"fetching {len(data.workloads)} charts")
         fetched = await ChartSources(transport, self._parameters.endpoints).fetch(data)
         resolution = resolve(data, fetched, _SOMEWHERE)
@@ -175,19 +133,26 @@ class _Bundling:
         self._progress.say(f"found {count}; reading their manifests")
         addresses = {str(image.address): image.address for image in resolution.images}
         items = [
-            _Item(name, Repository(transport, address), address.identifier)
+            BundleItem(name, Repository(transport, address), address.identifier)
             for name, address in addresses.items()
         ]
         return [*items, *_charts(transport, resolution.charts, data.mappings)]
 
-    async def _data_files(self) -> _Item:
+    async def _explore(self, item: BundleItem) -> None:
+        await item.explore()
+        if isinstance(item.source, Repository):  # to what is made here, nothing is attached
+            await item.explore_attached(item.source, self._attachments)
+
+    async def _data_files(self) -> BundleItem:
         version = self._parameters.eks_version
         content = data_files_content(self._parameters.data_path, version)
-        files = _Item(f"{DATA_FILES}{version}", content, "")
+        files = BundleItem(f"{DATA_FILES}{version}", content, "")
         await files.explore()
         return files
 
-    async def _write(self, transport: Transport, items: list[_Item], files: _Item) -> dict[str, object]:
+    async def _write(
+        self, transport: Transport, items: list[BundleItem], files: BundleItem
+    ) -> dict[str, object]:
         named = [*items, files]
         manifests = {digest: manifest for item in named for digest, manifest in item.manifests.items()}
         everything = _sized(named)
@@ -217,6 +182,7 @@ class _Bundling:
             "bytes": size,
             "fetched_bytes": self._meter.transferred,
             "images": {item.name: item.root for item in named},
+            "attached": {name: digest for item in named for name, digest in sorted(item.attached.items())},
             "problems": [],
         }
 
@@ -237,19 +203,21 @@ class _Bundling:
                 f"{len(self._there)} blobs ({readable_size(kept)}) are there from an earlier run"
             )
 
-    async def _bring(self, transport: Transport, writer: LayoutWriter, item: _Item) -> None:
+    async def _bring(self, transport: Transport, writer: LayoutWriter, item: BundleItem) -> None:
         await self._fetch_all(transport, writer, item)
         self._progress.count()
         size = readable_size(sum(blob.size for blob in item.blobs))
         self._progress.say(f"{item.name} ({size}, {item.root})")
 
-    async def _fetch_all(self, transport: Transport, writer: LayoutWriter, item: _Item) -> None:
+    async def _fetch_all(self, transport: Transport, writer: LayoutWriter, item: BundleItem) -> None:
         async def bring(blob: Descriptor) -> None:
             await self._blobs.run(blob.digest, lambda: self._fetch(transport, writer, item, blob))
 
         await all_of([bring(blob) for blob in item.blobs if blob.digest not in self._there])
 
-    async def _fetch(self, transport: Transport, writer: LayoutWriter, item: _Item, blob: Descriptor) -> None:
+    async def _fetch(
+        self, transport: Transport, writer: LayoutWriter, item: BundleItem, blob: Descriptor
+    ) -> None:
         """Bring a blob, unless another image has brought it."""
         if blob.digest in self._there:
             return
@@ -261,12 +229,14 @@ class _Bundling:
             await writer.write(blob, chunks)
         self._there.add(blob.digest)
 
-    async def _all(self, what: str, items: list[_Item], works: list[Coroutine[None, None, None]]) -> None:
+    async def _all(
+        self, what: str, items: list[BundleItem], works: list[Coroutine[None, None, None]]
+    ) -> None:
         """Do all works, whatever becomes of the others; an error of the disk ends all of them."""
 
         problems: list[str] = []
 
-        async def attempt(item: _Item, work: Coroutine[None, None, None]) -> None:
+        async def attempt(item: BundleItem, work: Coroutine[None, None, None]) -> None:
             try:
                 await work
             except RegistryError as error:
@@ -290,20 +260,20 @@ def _refuse_others(out: Path) -> None:
 
 def _charts(
     transport: Transport, charts: Iterable[ResolvedChart], mappings: DockerMappings
-) -> Iterator[_Item]:
+) -> Iterator[BundleItem]:
     """The charts, each once; those of http(s) repositories as the artifacts that a deploy would push."""
-    found: dict[str, _Item] = {}
+    found: dict[str, BundleItem] = {}
     for chart in charts:
         name = str(chart_address(chart.workload, mappings))
         if chart.fetched.source:
             source = Repository(transport, chart.fetched.source)
-            found[name] = _Item(name, source, chart.fetched.source.identifier)
+            found[name] = BundleItem(name, source, chart.fetched.source.identifier)
         else:
-            found[name] = _Item(name, Content(*chart_content(chart.fetched)), "")
+            found[name] = BundleItem(name, Content(*chart_content(chart.fetched)), "")
     yield from found.values()
 
 
-def _sized(items: Iterable[_Item]) -> dict[str, Descriptor]:
+def _sized(items: Iterable[BundleItem]) -> dict[str, Descriptor]:
     """Every blob and manifest by its digest; its place in an archive depends on its one size."""
     everything: dict[str, Descriptor] = {}
     for item in items:
@@ -314,9 +284,11 @@ def _sized(items: Iterable[_Item]) -> dict[str, Descriptor]:
     return everything
 
 
-def _index(items: Iterable[_Item]) -> bytes:
-    entries = [item.entry() for item in sorted(items, key=lambda item: item.name)]
-    value = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+def _index(items: Iterable[BundleItem]) -> bytes:
+    # Images of one repository may share an architecture, and so what is attached to it.
+    entries = {name: entry for item in items for name, entry in item.entries().items()}
+    manifests = [entries[name] for name in sorted(entries)]
+    value = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 

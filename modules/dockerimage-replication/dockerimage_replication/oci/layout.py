@@ -200,11 +200,11 @@ class LayoutImage:
         return f"{self.layout.path}:{self.reference}"
 
     async def head_manifest(self, identifier: str) -> str:
-        """The digest of the image; see `ImageSource`."""
-        return identifier if is_digest(identifier) else self._named().digest
+        """The digest of the image, or of another tag of its repository; see `ImageSource`."""
+        return identifier if is_digest(identifier) else self._named(identifier).digest
 
     async def get_manifest(self, identifier: str) -> Manifest:
-        """A manifest of the layout by its digest, or the image by its tag; see `ImageSource`."""
+        """A manifest by its digest, or by a tag of the image's repository; see `ImageSource`."""
         digest = await self.head_manifest(identifier)
         return await asyncio.to_thread(self.layout.manifest, digest)
 
@@ -215,7 +215,7 @@ class LayoutImage:
             yield chunk
 
     async def get_referrers(self, digest: str) -> bytes:
-        """A layout keeps no such lists."""
+        """A layout keeps such lists by their tags only."""
         raise NotFound(f"{self.layout.path}: it has no list of referrers")
 
     async def list_tags(self) -> list[str]:
@@ -223,11 +223,12 @@ class LayoutImage:
         prefix = f"{self.reference.registry}/{self.reference.repository}:"
         return [name.removeprefix(prefix) for name in self.layout.names if name.startswith(prefix)]
 
-    def _named(self) -> Descriptor:
+    def _named(self, tag: str) -> Descriptor:
+        named = self.reference if tag == self.reference.tag else self.reference.with_tag(tag)
         try:
-            return self.layout.names[str(self.reference)]
+            return self.layout.names[str(named)]
         except KeyError:
-            raise NotFound(f"{self.layout.path}: it has no {self.reference}") from None
+            raise NotFound(f"{self.layout.path}: it has no {named}") from None
 
 
 def flaw(chunks: Iterable[bytes], blob: Descriptor) -> str | None:
