@@ -87,8 +87,11 @@ class Progress:
     def _draw(self) -> None:
         if self._live and self._transfers:
             # One column stays free: a line that fills the last one goes on in the next line.
-            text = f"{self._transfers.bar()} {self._transfers.text()}"[: _columns(self._screen) - 1]
-            print(f"{_CLEAR}{text}", end="", file=self._screen, flush=True)
+            room = _columns(self._screen) - 1
+            text = self._transfers.text()
+            whole = f"{self._transfers.bar()} {text}"
+            shown = whole if len(whole) <= room else text[:room]
+            print(f"{_CLEAR}{shown}", end="", file=self._screen, flush=True)
 
     def _erase(self) -> None:
         if self._live and self._transfers:

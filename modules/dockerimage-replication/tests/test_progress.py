@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 import pytest
+from dockerimage_replication import progress
 from dockerimage_replication.oci.meter import Meter
 from dockerimage_replication.progress import Progress
 from dockerimage_replication.transfers import readable_size, readable_time
@@ -85,17 +86,32 @@ def build() -> tuple[Run, io.StringIO]:
     return Run(log, log, {"TERM": "xterm"}), log
 
 
-def test_the_live_line_says_images_bytes_rate_and_time_left(run: Run, terminal: Terminal) -> None:
+@pytest.mark.parametrize(("columns", "bar"), [(93, "[#####---------------] "), (92, ""), (80, "")])
+def test_the_live_line_says_images_bytes_rate_and_time_left(
+    run: Run, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int, bar: str
+) -> None:
+    """The bar is left out where it would push figures off the screen; one column stays free."""
+    monkeypatch.setattr(progress, "_columns", lambda screen: columns)
+
     def story() -> None:
         run.meter.expected = 400 * MB
-        run.progress.count()
+        for _ in range(10):
+            run.progress.count()
         run.pass_seconds(2.0, 100 * MB)
-        assert (
-            terminal.lines()[-1]
-            == (
-                "[#####---------------] 1 of 70 images and charts, 100.0 MB of 400.0 MB, 50.0 MB/s, 6 s left"
-            )[:79]
-        )
+        figures = "10 of 70 images and charts, 100.0 MB of 400.0 MB, 50.0 MB/s, 6 s left"
+        assert terminal.lines()[-1] == f"{bar}{figures}"
+
+    run.during(story)
+
+
+def test_a_line_that_is_too_long_even_so_is_cut(
+    run: Run, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_columns", lambda screen: 20)
+
+    def story() -> None:
+        run.pass_seconds(2.0, MB)
+        assert terminal.lines()[-1] == "0 of 70 images and "
 
     run.during(story)
 
