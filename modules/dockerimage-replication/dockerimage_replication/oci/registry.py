@@ -26,6 +26,7 @@ _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(\d+|\*)")  # RFC 9110, 1
 _UPLOADED = re.compile(r"(bytes=)?0-(?P<last>\d+)")  # the Range header of an upload's state
 # What ECR says to a part at a wrong offset, and nowhere else (apple/containerization#790).
 _RIGHT_OFFSET = re.compile(r"First byte of the layer part is \d+ instead of (?P<offset>\d+)")
+_SHORT_NUMBER = re.compile(r"[0-9]{1,18}")
 _NEXT_LINK = re.compile(r'\s*<(?P<url>[^>]*)>\s*;\s*rel="?next"?', re.IGNORECASE)
 
 
@@ -228,7 +229,7 @@ class Repository:
             if upload.offset < right <= blob.size:
                 return replace(upload, offset=right)
             raise
-        return self._upload(answer, end)
+        return self._upload(answer, end, upload.least)
 
     async def find_upload(self, upload: Upload, blob: Descriptor) -> Upload | None:
         """Where an upload stands at the registry (GET on its location); None when it is lost.
@@ -256,7 +257,10 @@ class Repository:
             return None
         # Registries say 0-0 for nothing and for one byte: then it is begun anew.
         offset = int(stands["last"]) + 1
-        return self._upload(answer, offset) if offset > 1 else None
+        if offset == 1:
+            return None
+        here = Upload(upload.location, offset, upload.least)
+        return self._upload(answer, offset, upload.least) if "Location" in answer.headers else here
 
     async def finish_upload(self, upload: Upload, blob: Descriptor, content: bytes = b"") -> None:
         """End an upload, with the last of its content (PUT); the registry verifies the digest."""
@@ -312,9 +316,10 @@ class Repository:
         link = _NEXT_LINK.match(answer.headers.get("Link", ""))
         return resolve(answer.url, link["url"], str(self)) if link else None
 
-    def _upload(self, answer: Answer, offset: int) -> Upload:
-        least = answer.headers.get("OCI-Chunk-Min-Length", "")
-        known = int(least) if least.isascii() and least.isdigit() else 0
+    def _upload(self, answer: Answer, offset: int, least: int = 0) -> Upload:
+        """An upload as an answer tells it; only the first one has to say how long parts are at least."""
+        stated = answer.headers.get("OCI-Chunk-Min-Length", "")
+        known = int(stated) if _SHORT_NUMBER.fullmatch(stated) else least
         return Upload(self._location(answer), offset, known)
 
     def _location(self, answer: Answer) -> URL:
