@@ -13,13 +13,14 @@ from yarl import URL
 from .authenticator import Scopes
 from .digest import is_digest
 from .download import WRONG_CONTENT
-from .errors import DigestMismatch, NotFound, RegistryError, Retryable, Unavailable
+from .errors import DigestMismatch, InvalidManifest, NotFound, RegistryError, Retryable, Unavailable
 from .limiter import Lane
-from .manifests import ACCEPT, SIZE_LIMIT, Descriptor, Manifest, parse_manifest
+from .manifests import ACCEPT, OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest, parse_manifest
 from .reference import Reference
 from .transport import Answer, Request, Transport, resolve
 
 _STORING_RATE = 20_000_000  # bytes a second at which a registry surely stores what it was sent
+_MOST_PAGES = 1000  # of a list
 _TAG_PAGE = 1000  # tags asked for at a time
 _BINARY = "application/octet-stream"
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(\d+|\*)")  # RFC 9110, 14.4
@@ -124,13 +125,16 @@ class Repository:
             expected_digest=expected,
         )
 
-    async def get_referrers(self, digest: str) -> bytes:
-        """The index of what refers to a manifest (Listing referrers).
+    async def get_referrers(self, digest: str) -> list[bytes]:
+        """The index of what refers to a manifest (Listing referrers), page by page.
 
         Raises:
-            RegistryError: among others, the registry does not have this API (404, 405).
+            RegistryError: among others, the registry does not have this API (404, 405, or no index).
         """
-        return (await self._transport.request(self._read("GET", "referrers", digest))).body
+        answers = await self._pages(self._read("GET", "referrers", digest))
+        if answers[0].headers.get("Content-Type", "").partition(";")[0].strip() != OCI_INDEX:
+            raise RegistryError(f"{self}: the registry sent no index of referrers")
+        return [answer.body for answer in answers]
 
     async def put_manifest(self, manifest: Manifest, identifier: str) -> bool:
         """Write a manifest, its bytes unchanged, by tag or by digest (Pushing manifests).
@@ -289,19 +293,22 @@ class Repository:
             NotFound: there is no such repository.
             RegistryError: the registry sends something else, or the same page again and again.
         """
-        tags: list[str] = []
-        url: URL | None = self._url(f"tags/list?n={_TAG_PAGE}")
+        url = self._url(f"tags/list?n={_TAG_PAGE}")
+        pages = await self._pages(Request("GET", url, self.endpoint, self._scopes("pull"), str(self)))
+        return [tag for page in pages for tag in self._tags(page)]
+
+    async def _pages(self, request: Request) -> list[Answer]:
+        """An answer and those that its Link header leads to."""
+        answers: list[Answer] = []
         seen: set[URL] = set()
+        url: URL | None = request.url
         while url is not None:
-            if url in seen:
-                raise RegistryError(f"{self}: the registry repeats its list of tags")
+            if url in seen or len(seen) == _MOST_PAGES:
+                raise InvalidManifest(f"{request.subject}: the registry repeats its list, or it has no end")
             seen.add(url)
-            answer = await self._transport.request(
-                Request("GET", url, self.endpoint, self._scopes("pull"), str(self))
-            )
-            tags += self._tags(answer)
-            url = self._next_page(answer)
-        return tags
+            answers.append(await self._transport.request(replace(request, url=url)))
+            url = self._next_page(answers[-1])
+        return answers
 
     def _tags(self, answer: Answer) -> list[str]:
         try:
