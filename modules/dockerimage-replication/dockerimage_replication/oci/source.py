@@ -33,7 +33,7 @@ class ImageSource(ManifestSource, Protocol):
         """The digest of a manifest, by tag or digest."""
 
     async def get_referrers(self, digest: str) -> list[bytes]:
-        """The index of what refers to a manifest, page by page; a RegistryError where such lists are not kept."""
+        """The indexes of what refers to a manifest; a RegistryError where such lists are not kept."""
 
     async def list_tags(self) -> list[str]:
         """All tags of the repository."""

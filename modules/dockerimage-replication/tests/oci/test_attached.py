@@ -232,9 +232,12 @@ async def test_a_hostile_list_fails_its_image_and_leaves_no_tag(
     source, destination = world
     root = await source.put_image(name, "1", [b"layer"])
     rule = Referrers(forged={digest(root): forged})
-    with Proxy(source.address, [rule]) as near, Proxy(destination.address) as far:
-        with pytest.raises(InvalidManifest, match=message):
-            await copied(near, far, name)
+    with (
+        Proxy(source.address, [rule]) as near,
+        Proxy(destination.address) as far,
+        pytest.raises(InvalidManifest, match=message),
+    ):
+        await copied(near, far, name)
     assert await destination.get_manifest(name, "1") is None
 
 
