@@ -60,7 +60,7 @@ async def _push(repository: Repository, fetched: FetchedChart, tag: str) -> str:
 
 
 def chart_content(fetched: FetchedChart) -> tuple[Manifest, tuple[bytes, ...]]:
-    """The OCI artifact that a chart becomes, always the same: its manifest, and the content of the manifest's blobs.
+    """The OCI artifact that a chart becomes: its manifest, and the content of the manifest's blobs.
 
     Raises:
         ChartError: its metadata cannot be written as JSON.

@@ -53,7 +53,7 @@ class ChartRepositories:
         return FetchedChart(chart, archive, await self._provenance(url, f"provenance of {name} {version}"))
 
     async def _provenance(self, chart: URL, subject: str) -> bytes | None:
-        """The chart's provenance file, which lies beside it (Helm documentation, Provenance and Integrity)."""
+        """The provenance file beside the chart (Helm documentation, Provenance and Integrity)."""
         try:
             content = await self._get(URL(f"{chart}.prov", encoded=True), subject, MAX_PROVENANCE)
         except (NotFound, Denied):  # a bucket that may not be listed denies what is not there
