@@ -173,12 +173,12 @@ class Copier:
         """
         registry, repository = job.destination.registry, job.destination.repository
         for blob in manifest.blobs:
-            self._claims.claim(registry, blob.digest, repository)
+            self._claims.claim(registry, _content(blob), repository)
         try:
             yield
         finally:
             for blob in manifest.blobs:
-                self._claims.abandon(registry, blob.digest, repository)
+                self._claims.abandon(registry, _content(blob), repository)
 
     async def _copy_content(self, job: _Job, manifest: Manifest, depth: int) -> None:
         """Copy everything that a manifest refers to; the manifest itself is left to the caller.
@@ -207,7 +207,7 @@ class Copier:
         return listed
 
     def _fulfil(self, job: _Job, blob: Descriptor) -> None:
-        self._claims.fulfil(job.destination.registry, blob.digest, job.destination.repository)
+        self._claims.fulfil(job.destination.registry, _content(blob), job.destination.repository)
 
     async def _ensure_manifest(self, job: _Job, child: Descriptor, depth: int) -> None:
         """Have a child of an index at the destination, by its digest."""
@@ -300,7 +300,7 @@ class Copier:
     async def _origin(self, job: _Job, blob: Descriptor) -> str | None:
         """Another repository of the destination's registry that has the blob, or will have it soon."""
         registry, repository = job.destination.registry, job.destination.repository
-        origin = await self._claims.origin(registry, blob.digest, repository)
+        origin = await self._claims.origin(registry, _content(blob), repository)
         if origin is None and job.source.registry == registry and job.source.repository != repository:
             return job.source.repository
         return origin
@@ -332,6 +332,11 @@ class Copier:
                 await LargeUpload(job.destination, blob, download, retry, self._journal).run(upload)
         job.bytes_transferred += download.received
         job.blobs_uploaded += 1
+
+
+def _content(blob: Descriptor) -> str:
+    """What a claim is about: the true size of a blob must not make good a wrong one."""
+    return f"{blob.digest} {blob.size}"
 
 
 async def _digest_at(repository: Repository, name: str) -> str | None:
