@@ -59,12 +59,15 @@ def copy(options: CopyOptions, *, as_json: bool) -> int:
         kept = {image.private: before[image.private] for image in images if image.private in before}
         _write(options.lock, Lock(_INPUTS, {**kept, **done}).serialise())
     if as_json:
-        failed = [{"source": source, "reason": reason} for source, reason in sorted(failures.items())]
+        failed = [
+            {"source": image.source, "private": image.private, "reason": reason}
+            for image, reason in sorted(failures, key=lambda failure: failure[0].private)
+        ]
         print(json.dumps({"images": Lock(_INPUTS, done).report()["images"], "failures": failed}, indent=2))
     if failures:
         raise UserError(
             f"{len(failures)} of {len(images)} images could not be copied; the others are in place:"
-            + "".join(f"\n  - {subject}: {reason}" for subject, reason in failures.items())
+            + "".join(f"\n  - {image.source}: {reason}" for image, reason in failures)
         )
     return 0
 
@@ -76,10 +79,10 @@ async def _copy(
     options: CopyOptions,
     *,
     as_json: bool,
-) -> tuple[dict[str, LockedImage], dict[str, str]]:
+) -> tuple[dict[str, LockedImage], list[tuple[WantedImage, str]]]:
     """Lock entries of the images that are in place, and why others are not."""
     done: dict[str, LockedImage] = {}
-    failures: dict[str, str] = {}
+    failures: list[tuple[WantedImage, str]] = []
     credentials = DockerConfig.from_environment(os.environ)
     async with Transport(endpoints=options.endpoints, credentials=credentials) as transport:
         copier = Copier(transport, journal)
@@ -90,7 +93,7 @@ async def _copy(
             try:
                 done[image.private] = await copies.bring(image)
             except (RegistryError, UserError) as error:
-                failures[image.source] = str(error)
+                failures.append((image, str(error)))
             else:
                 progress.count()
 

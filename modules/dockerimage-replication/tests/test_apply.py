@@ -293,3 +293,15 @@ def test_with_json_the_problems_are_printed_too(world: World, capfd: pytest.Capt
 
     [problem] = json.loads(capfd.readouterr().out)["problems"]
     assert "internet.local/team/absent:1" in problem
+
+
+def test_a_provenance_file_of_an_http_repository_becomes_the_second_layer(world: World) -> None:
+    """As Helm pushes it, so that `helm pull --verify` finds it."""
+    world.publish()
+    signed = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n"
+    world.charts.files["/charts/app-1.0.0+build.1.tgz.prov"] = signed
+    world.apply()
+    layers = world.destination.manifest("idf-charts/app", "1.0.0_build.1")["layers"]
+    assert [layer["mediaType"] for layer in layers] == [CHART_LAYER, PROVENANCE]
+    assert world.destination.blob("idf-charts/app", layers[0]["digest"]) == world.archive
+    assert world.destination.blob("idf-charts/app", layers[1]["digest"]) == signed

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from dockerimage_replication.charts.archive import ChartError
-from dockerimage_replication.charts.repository import ChartRepositories, reached
+from dockerimage_replication.charts.repository import MAX_PROVENANCE, ChartRepositories, reached
 from dockerimage_replication.oci.credentials import Credentials, StaticCredentials
 from dockerimage_replication.oci.errors import RegistryError
 from dockerimage_replication.oci.transport import Transport
@@ -154,3 +154,36 @@ def test_an_override_replaces_the_base_and_keeps_the_path() -> None:
 
     assert str(url) == "http://127.0.0.1:5002/mirror/team/index.yaml?a=b"
     assert endpoint.credential_host == "127.0.0.1:5002"
+
+
+PROVENANCE = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nname: app\n"
+
+
+async def test_a_provenance_file_comes_with_its_chart(
+    chart_server: ChartServer, repositories: ChartRepositories
+) -> None:
+    chart_server.add("app", "1.0.0", chart_archive("app", "1.0.0"))
+    chart_server.files["/charts/app-1.0.0.tgz.prov"] = PROVENANCE
+
+    assert (await repositories.fetch(REPOSITORY, "app", "1.0.0")).provenance == PROVENANCE
+
+
+@pytest.mark.parametrize("answer", [None, b"<html>a page for every address</html>", b""])
+async def test_a_chart_need_not_have_one(
+    answer: bytes | None, chart_server: ChartServer, repositories: ChartRepositories
+) -> None:
+    chart_server.add("app", "1.0.0", chart_archive("app", "1.0.0"))
+    if answer is not None:
+        chart_server.files["/charts/app-1.0.0.tgz.prov"] = answer
+
+    assert (await repositories.fetch(REPOSITORY, "app", "1.0.0")).provenance is None
+
+
+async def test_a_provenance_file_without_end_is_refused(
+    chart_server: ChartServer, repositories: ChartRepositories
+) -> None:
+    chart_server.add("app", "1.0.0", chart_archive("app", "1.0.0"))
+    chart_server.files["/charts/app-1.0.0.tgz.prov"] = PROVENANCE + bytes(MAX_PROVENANCE)
+
+    with pytest.raises(ChartError, match=r"provenance of app 1\.0\.0 is larger than"):
+        await repositories.fetch(REPOSITORY, "app", "1.0.0")

@@ -13,11 +13,13 @@ class FetchedChart:
     Attributes:
         chart: what it says about itself.
         archive: the packed chart.
+        provenance: its provenance file, None for one that has none or that came from a registry.
         source: where its OCI artifact is, None for one from an http(s) chart repository.
     """
 
     chart: Chart
     archive: bytes
+    provenance: bytes | None = None
     source: Reference | None = None
 
 

@@ -15,6 +15,7 @@ from .fetched import FetchedChart
 
 SCHEME = "oci://"
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+PROVENANCE_LAYER = "application/vnd.cncf.helm.chart.provenance.v1.prov"
 
 
 def chart_reference(repository: str, name: str, version: str) -> Reference:
@@ -41,7 +42,7 @@ async def fetch(repository: ManifestSource, reference: Reference, retry: RetryPo
     async with Download(repository, layer, retry, Meter()) as download:
         archive = await download.read()
     chart = await asyncio.to_thread(read_chart, archive)
-    return FetchedChart(chart, archive, reference.with_digest(manifest.digest))
+    return FetchedChart(chart, archive, source=reference.with_digest(manifest.digest))
 
 
 def _chart_layer(manifest: Manifest) -> Descriptor:

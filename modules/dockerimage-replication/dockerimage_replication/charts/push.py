@@ -17,7 +17,7 @@ from ..oci.transport import Transport
 from ..oci.upload import upload_content
 from .archive import Chart, ChartError
 from .fetched import FetchedChart
-from .oci import CHART_LAYER
+from .oci import CHART_LAYER, PROVENANCE_LAYER
 
 _ANNOTATIONS = "org.opencontainers.image."  # OCI image-spec, Annotations
 
@@ -45,7 +45,7 @@ def pushed_digest(fetched: FetchedChart) -> str:
     Raises:
         ChartError: its metadata cannot be written as JSON.
     """
-    return chart_manifest(fetched.chart, _config(fetched.chart), fetched.archive).digest
+    return chart_content(fetched)[0].digest
 
 
 async def _push(repository: Repository, fetched: FetchedChart, tag: str) -> str:
@@ -66,7 +66,19 @@ def chart_content(fetched: FetchedChart) -> tuple[Manifest, tuple[bytes, ...]]:
         ChartError: its metadata cannot be written as JSON.
     """
     config = _config(fetched.chart)
-    return chart_manifest(fetched.chart, config, fetched.archive), (config, fetched.archive)
+    layers = {CHART_LAYER: fetched.archive}
+    if fetched.provenance is not None:
+        layers[PROVENANCE_LAYER] = fetched.provenance
+    value = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": _descriptor(HELM_CONFIG, config),
+        "layers": [_descriptor(media_type, content) for media_type, content in layers.items()],
+        "annotations": _annotations(fetched.chart),
+    }
+    raw = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    manifest = parse_manifest(raw, content_type=OCI_MANIFEST, subject=f"chart {fetched.chart.name}")
+    return manifest, (config, *layers.values())
 
 
 def _config(chart: Chart) -> bytes:
@@ -74,19 +86,6 @@ def _config(chart: Chart) -> bytes:
         return json.dumps(chart.metadata, sort_keys=True, default=str).encode()
     except (TypeError, ValueError):  # a key that is a date, say
         raise ChartError("its Chart.yaml holds something that JSON cannot") from None
-
-
-def chart_manifest(chart: Chart, config: bytes, archive: bytes) -> Manifest:
-    """The manifest of a chart; the same chart always has the same one."""
-    value = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": _descriptor(HELM_CONFIG, config),
-        "layers": [_descriptor(CHART_LAYER, archive)],
-        "annotations": _annotations(chart),
-    }
-    raw = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-    return parse_manifest(raw, content_type=OCI_MANIFEST, subject=f"chart {chart.name}")
 
 
 def _descriptor(media_type: str, content: bytes) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from yarl import URL
 
 from ..oci.endpoints import Endpoint, endpoint_of
+from ..oci.errors import Denied, NotFound
 from ..oci.transport import Request, Transport
 from ..shared.endpoints import Endpoints
 from .archive import MAX_ARCHIVE, ChartError, read_chart
@@ -16,6 +17,8 @@ from .untrusted_yaml import UntrustedYamlError, load_texts
 
 _PATIENCE = 120.0  # seconds; some servers make an index anew when they are asked for it
 MAX_INDEX = 64 * 1024 * 1024  # bytes; the largest public ones have about 20 MB
+MAX_PROVENANCE = 1024 * 1024  # bytes; it holds Chart.yaml, a checksum and a signature
+_SIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 _SHOWN_VERSIONS = 5  # in the message about a version that is not there
 
 
@@ -41,11 +44,22 @@ class ChartRepositories:
             RegistryError: a request failed.
         """
         entry = _find(await self._index(repository), repository, name, version)
-        archive = await self._get(_chart_url(repository, entry), f"chart {name} {version}", MAX_ARCHIVE)
+        url = _chart_url(repository, entry)
+        archive = await self._get(url, f"chart {name} {version}", MAX_ARCHIVE)
         expected = str(entry.get("digest") or "").removeprefix("sha256:")
         if expected and hashlib.sha256(archive).hexdigest() != expected:
             raise ChartError(f"what was downloaded has not the digest in the index of {repository}")
-        return FetchedChart(await asyncio.to_thread(read_chart, archive), archive)
+        chart = await asyncio.to_thread(read_chart, archive)
+        return FetchedChart(chart, archive, await self._provenance(url, f"provenance of {name} {version}"))
+
+    async def _provenance(self, chart: URL, subject: str) -> bytes | None:
+        """The provenance file beside the chart (Helm documentation, Provenance and Integrity)."""
+        try:
+            content = await self._get(URL(f"{chart}.prov", encoded=True), subject, MAX_PROVENANCE)
+        except (NotFound, Denied):  # a bucket that may not be listed denies what is not there
+            return None
+        # Some servers have a page for every address.
+        return content if content.startswith(_SIGNED) else None
 
     async def _index(self, repository: str) -> Mapping[str, object]:
         async with self._locks[repository]:

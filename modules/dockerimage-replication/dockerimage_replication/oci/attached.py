@@ -4,12 +4,14 @@ Registries without the referrers API keep the list in an index, by a tag made of
 (Referrers tag schema). Cosign keeps signatures, attestations and SBOMs by such tags with a suffix.
 """
 
+import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .digest import is_digest
-from .errors import Denied, InvalidManifest, NotFound, RegistryError, Retryable, Unauthorized
+from .errors import InvalidManifest, NotFound, RegistryError, Retryable
 from .manifests import INDEX_TYPES, Descriptor, index_of
 from .registry import Repository
 from .source import ImageSource
@@ -29,6 +31,11 @@ class Attached:
     tags: tuple[str, ...]
     referrers: dict[str, tuple[dict[str, object], ...]]
 
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return len(self.tags) + sum(map(len, self.referrers.values()))
+
 
 def schema_tag(digest: str) -> str:
     """The tag of a digest (Referrers tag schema)."""
@@ -43,8 +50,9 @@ class Attachments:
     """
 
     def __init__(self) -> None:
-        self._tags: dict[str, frozenset[str]] = {}
-        self._without_api: set[str] = set()  # registries
+        self._tags: dict[str, frozenset[str] | None] = {}  # by repository; None where no list is given
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._without_api: set[str] = set()  # repositories
 
     async def find(self, repository: ImageSource, digests: Iterable[str]) -> Attached:
         """What `repository` has attached to manifests.
@@ -64,26 +72,28 @@ class Attachments:
 
     async def _list(self, repository: ImageSource, digest: str) -> frozenset[str]:
         """The repository's tags, or those that could be asked for one by one where no list is given."""
-        if str(repository) not in self._tags:
-            try:
-                self._tags[str(repository)] = frozenset(await repository.list_tags())
-            except Retryable:
-                raise
-            except RegistryError:
-                names = [schema_tag(digest) + suffix for suffix in ("", *COSIGN_SUFFIXES)]
-                return frozenset([name for name in names if await _exists(repository, name)])
-        return self._tags[str(repository)]
+        name = str(repository)
+        async with self._locks[name]:
+            if name not in self._tags:
+                self._tags[name] = await _all_tags(repository)
+        tags = self._tags[name]
+        if tags is None:
+            names = [schema_tag(digest) + suffix for suffix in ("", *COSIGN_SUFFIXES)]
+            return frozenset([name for name in names if await _exists(repository, name)])
+        return tags
 
     async def _referrers(
         self, repository: ImageSource, digest: str, tags: frozenset[str]
     ) -> tuple[dict[str, object], ...]:
-        if repository.registry not in self._without_api:
+        if str(repository) not in self._without_api:
             try:
-                return _entries(await repository.get_referrers(digest), str(repository))
-            except Retryable:
+                pages = await repository.get_referrers(digest)
+            except (Retryable, InvalidManifest):
                 raise
             except RegistryError:
-                self._without_api.add(repository.registry)
+                self._without_api.add(str(repository))
+            else:
+                return tuple(entry for page in pages for entry in _entries(page, str(repository)))
         if schema_tag(digest) not in tags:
             return ()
         index = await repository.get_manifest(schema_tag(digest))
@@ -108,10 +118,21 @@ async def add_referrers(repository: Repository, subject: str, entries: Iterable[
         await repository.put_manifest(index_of([*known, *new]), tag)
 
 
+async def _all_tags(repository: ImageSource) -> frozenset[str] | None:
+    try:
+        return frozenset(await repository.list_tags())
+    except Retryable:
+        raise
+    except RegistryError:
+        return None
+
+
 async def _exists(repository: ImageSource, tag: str) -> bool:
     try:
         await repository.head_manifest(tag)
-    except (NotFound, Denied, Unauthorized):
+    except Retryable:
+        raise
+    except RegistryError:  # not there, or not for us
         return False
     return True
 
@@ -125,5 +146,5 @@ def _entries(raw: bytes, subject: str) -> tuple[dict[str, object], ...]:
                 raise ValueError("no descriptor")
             int(entry["size"])
         return tuple(dict(entry) for entry in entries)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InvalidManifest(f"{subject}: its list of referrers makes no sense") from None

@@ -5,7 +5,8 @@ is attached to it, and the tag last. A run that breaks leaves content without a 
 without its content.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -23,6 +24,7 @@ from .source import ImageSource
 from .transport import Transport
 from .upload import SMALL, LargeUpload, upload_content
 
+ATTACHED_LIMIT = 1000  # referrers and signatures of one image, those of its architectures among them
 DEPTH_LIMIT = 4  # levels of indexes, one inside the other; and of what is attached to the attached
 
 
@@ -58,7 +60,6 @@ class _Job:
     Attributes:
         is_new: nothing is at the destination by this name, so that its parts are not looked for.
         manifests: digests of all manifests of the image, whose attachments are copied too.
-        claimed: blobs that other repositories may wait for.
     """
 
     source: ImageSource
@@ -69,7 +70,6 @@ class _Job:
     blobs_present: int = 0
     blobs_uploaded: int = 0
     manifests: list[str] = field(default_factory=list)
-    claimed: set[str] = field(default_factory=set)
     attached: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -153,25 +153,32 @@ class Copier:
         return job.result(digest)
 
     async def _copy(self, job: _Job, manifest: Manifest, name: str) -> None:
-        try:
+        with self._claimed(job, manifest):
             await self._copy_content(job, manifest, depth=1)
-            await self._copy_attached(job)
+            await self._copy_attached(job, manifest)
             await self._put(job, manifest, name)
-        finally:
-            self._abandon(job)
 
     async def _refresh(self, job: _Job, digest: str) -> None:
         """Bring what has been attached to an image since it was copied."""
         manifest = await job.source.get_manifest(digest)
         job.manifests += [digest, *(child.digest for child in manifest.children)]
-        try:
-            await self._copy_attached(job)
-        finally:
-            self._abandon(job)
+        await self._copy_attached(job, None)
 
-    def _abandon(self, job: _Job) -> None:
-        for blob in job.claimed:
-            self._claims.abandon(job.destination.registry, blob, job.destination.repository)
+    @contextmanager
+    def _claimed(self, job: _Job, manifest: Manifest) -> Iterator[None]:
+        """Claim the blobs of a manifest until it is written; whoever waits for them learns how it went.
+
+        The work for a manifest may go on when the copy that began it is over, because another one
+        waits for it, so that the claims are those of the manifest.
+        """
+        registry, repository = job.destination.registry, job.destination.repository
+        for blob in manifest.blobs:
+            self._claims.claim(registry, _content(blob), repository)
+        try:
+            yield
+        finally:
+            for blob in manifest.blobs:
+                self._claims.abandon(registry, _content(blob), repository)
 
     async def _copy_content(self, job: _Job, manifest: Manifest, depth: int) -> None:
         """Copy everything that a manifest refers to; the manifest itself is left to the caller.
@@ -182,13 +189,16 @@ class Copier:
         if manifest.children and depth > DEPTH_LIMIT:
             raise InvalidManifest(f"{job.source}@{manifest.digest}: indexes nest deeper than {DEPTH_LIMIT}")
         job.manifests.append(manifest.digest)
-        for blob in manifest.blobs:
-            self._claims.claim(job.destination.registry, blob.digest, job.destination.repository)
-            job.claimed.add(blob.digest)
         await all_of(
             [self._ensure_manifest(job, child, depth + 1) for child in manifest.children]
             + [self._ensure_blob(job, blob) for blob in manifest.blobs]
         )
+
+    async def _copy_manifest(self, job: _Job, manifest: Manifest, name: str, depth: int = 1) -> bool:
+        """Copy what a manifest refers to, and write it; whether the registry lists it as a referrer."""
+        with self._claimed(job, manifest):
+            await self._copy_content(job, manifest, depth)
+            return await self._put(job, manifest, name)
 
     async def _put(self, job: _Job, manifest: Manifest, name: str) -> bool:
         listed = await job.destination.put_manifest(manifest, name)
@@ -197,7 +207,7 @@ class Copier:
         return listed
 
     def _fulfil(self, job: _Job, blob: Descriptor) -> None:
-        self._claims.fulfil(job.destination.registry, blob.digest, job.destination.repository)
+        self._claims.fulfil(job.destination.registry, _content(blob), job.destination.repository)
 
     async def _ensure_manifest(self, job: _Job, child: Descriptor, depth: int) -> None:
         """Have a child of an index at the destination, by its digest."""
@@ -205,41 +215,49 @@ class Copier:
         async def copy() -> None:
             if job.is_new or not await job.destination.has_manifest(child):
                 manifest = await job.source.get_manifest(child.digest)
-                await self._copy_content(job, manifest, depth)
-                await self._put(job, manifest, child.digest)
+                await self._copy_manifest(job, manifest, child.digest, depth)
             self._present.add(key)
 
         key = (str(job.destination), child.digest)
         if key not in self._present:
             await self._work.run(key, copy)
 
-    async def _copy_attached(self, job: _Job) -> None:
-        """Copy referrers and signatures of all the image's manifests, and what those have themselves."""
+    async def _copy_attached(self, job: _Job, root: Manifest | None) -> None:
+        """Copy referrers and signatures of all the image's manifests, and what those have themselves.
+
+        In ECR the image itself is written first, by its digest: others wait for its blobs until then, and
+        what is attached may have to wait for theirs.
+        """
         seen: set[str] = set()
         for _ in range(DEPTH_LIMIT):
-            subjects = [digest for digest in job.manifests if digest not in seen]
+            subjects = [digest for digest in dict.fromkeys(job.manifests) if digest not in seen]
             if not subjects:
                 return
             seen.update(subjects)
             found = await self._attachments.find(job.source, subjects)
+            if len(job.attached) + found.count > ATTACHED_LIMIT:
+                raise InvalidManifest(f"{job.source}: more than {ATTACHED_LIMIT} attached to one image")
+            if root and found.count and job.destination.is_ecr:
+                await self._put(job, root, root.digest)
+                root = None
             await all_of([self._copy_tag(job, tag) for tag in found.tags])
             for subject, entries in found.referrers.items():
                 await self._copy_referrers(job, subject, entries)
 
     async def _copy_tag(self, job: _Job, tag: str) -> None:
         manifest = await job.source.get_manifest(tag)
-        await self._copy_content(job, manifest, depth=1)
-        await self._put(job, manifest, tag)
+        if await _digest_at(job.destination, tag) == manifest.digest:  # the tag may be immutable
+            job.manifests.append(manifest.digest)
+        else:
+            await self._copy_manifest(job, manifest, tag)
         job.attached.append(tag)
 
     async def _copy_referrers(self, job: _Job, subject: str, entries: tuple[dict[str, object], ...]) -> None:
         unlisted = []
         for entry in entries:
-            descriptor = descriptor_of(entry)
-            manifest = await job.source.get_manifest(descriptor.digest)
-            await self._copy_content(job, manifest, depth=1)
+            manifest = await job.source.get_manifest(descriptor_of(entry).digest)
             try:
-                listed = await self._put(job, manifest, manifest.digest)
+                listed = await self._copy_manifest(job, manifest, manifest.digest)
             except RegistryError as error:
                 if error.status != HTTPStatus.METHOD_NOT_ALLOWED:
                     raise
@@ -282,7 +300,7 @@ class Copier:
     async def _origin(self, job: _Job, blob: Descriptor) -> str | None:
         """Another repository of the destination's registry that has the blob, or will have it soon."""
         registry, repository = job.destination.registry, job.destination.repository
-        origin = await self._claims.origin(registry, blob.digest, repository)
+        origin = await self._claims.origin(registry, _content(blob), repository)
         if origin is None and job.source.registry == registry and job.source.repository != repository:
             return job.source.repository
         return origin
@@ -314,6 +332,11 @@ class Copier:
                 await LargeUpload(job.destination, blob, download, retry, self._journal).run(upload)
         job.bytes_transferred += download.received
         job.blobs_uploaded += 1
+
+
+def _content(blob: Descriptor) -> str:
+    """What a claim is about: the true size of a blob must not make good a wrong one."""
+    return f"{blob.digest} {blob.size}"
 
 
 async def _digest_at(repository: Repository, name: str) -> str | None:

@@ -77,6 +77,10 @@ class Unavailable(Retryable):
     """No connection, a connection that broke, or an error of the server (5xx)."""
 
 
+class Renewed(Retryable):
+    """The registry took nothing of a stream, for it wanted other credentials: now there are some."""
+
+
 _OTHER: tuple[type[RegistryError], str] = (RegistryError, "the registry refused the request")
 _KINDS: dict[int, tuple[type[RegistryError], str]] = {
     HTTPStatus.UNAUTHORIZED: (Unauthorized, "the registry refused the credentials, or wants some"),
@@ -103,16 +107,21 @@ def error_from_answer(
     text = f"{subject}: {_meaning(status)} (HTTP {status}{f', {masked}' if masked else ''})"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return TooManyRequests(text, status=status, code=code or None, retry_after=retry_after)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if _has_failed(status):
         return Unavailable(text, status=status, code=code or None, retry_after=retry_after)
     kind, _ = _KINDS.get(status, _OTHER)
     return kind(text, status=status, code=code or None)
 
 
 def _meaning(status: int) -> str:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if _has_failed(status):
         return "the registry failed"
     return _KINDS.get(status, _OTHER)[1]
+
+
+def _has_failed(status: int) -> bool:
+    """Whether it may work later: what is not implemented (501) stays so."""
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
 
 
 def _registry_error(body: bytes) -> tuple[str, str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..shared.errors import UserError
+
 _MODE = 0o600
 
 Key = tuple[str, str]
@@ -59,16 +61,37 @@ class Journal:
         if self._path is None:
             return
         if self._file is None:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _MODE)
+            self._file = _open(self._path)
         os.write(self._file, json.dumps(step).encode() + b"\n")
 
 
+def _open(path: Path) -> int:
+    """The file, for more lines: nobody else may read it, and the last line may be torn.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _MODE)
+        os.fchmod(file, _MODE)
+        os.write(file, b"\n")
+    except OSError as error:
+        raise UserError(f"the journal {path} cannot be written: {error.strerror}") from None
+    return file
+
+
 def _read(path: Path) -> dict[Key, tuple[str, int]]:
-    """What a file says; a torn line, or one of another shape, is as if it were not there."""
+    """What a file says; a torn line, or one of another shape, is as if it were not there.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise UserError(f"the journal {path} cannot be read: {error.strerror}") from None
     steps: dict[Key, tuple[str, int]] = {}
     for line in lines:
         try:
@@ -78,6 +101,6 @@ def _read(path: Path) -> dict[Key, tuple[str, int]]:
                 steps[key] = str(step["location"]), int(step["offset"])
             else:
                 steps.pop(key, None)
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
             continue
     return steps

@@ -214,7 +214,7 @@ class LayoutImage:
         while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
             yield chunk
 
-    async def get_referrers(self, digest: str) -> bytes:
+    async def get_referrers(self, digest: str) -> list[bytes]:
         """A layout keeps such lists by their tags only."""
         raise NotFound(f"{self.layout.path}: it has no list of referrers")
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 
-from .errors import RegistryError, Retryable, TooManyRequests
+from .errors import RegistryError, TooManyRequests, Unavailable
 
 _FIRST_LIMIT = 64.0  # requests at a time, before anything is known
 _LEAST_INTERVAL = 0.001  # seconds between two requests, below which they are not spaced out
@@ -99,7 +99,7 @@ class LaneLimiter:
 
     def failed(self, error: RegistryError) -> None:
         """The host has refused or failed; errors that say nothing about its load are ignored."""
-        if not isinstance(error, Retryable) or error.given_up:
+        if not isinstance(error, TooManyRequests | Unavailable) or error.given_up:
             return  # or it is the error of another host, whose content was being sent to this one
         if error.retry_after and error.retry_after <= self._longest_wait:
             self._held = max(self._held, asyncio.get_running_loop().time() + error.retry_after)

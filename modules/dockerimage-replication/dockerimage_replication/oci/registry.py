@@ -13,19 +13,21 @@ from yarl import URL
 from .authenticator import Scopes
 from .digest import is_digest
 from .download import WRONG_CONTENT
-from .errors import DigestMismatch, NotFound, RegistryError, Retryable, Unavailable
+from .errors import DigestMismatch, InvalidManifest, NotFound, RegistryError, Retryable, Unavailable
 from .limiter import Lane
-from .manifests import ACCEPT, SIZE_LIMIT, Descriptor, Manifest, parse_manifest
+from .manifests import ACCEPT, OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest, parse_manifest
 from .reference import Reference
 from .transport import Answer, Request, Transport, resolve
 
 _STORING_RATE = 20_000_000  # bytes a second at which a registry surely stores what it was sent
+_MOST_PAGES = 1000  # of a list
 _TAG_PAGE = 1000  # tags asked for at a time
 _BINARY = "application/octet-stream"
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(\d+|\*)")  # RFC 9110, 14.4
 _UPLOADED = re.compile(r"(bytes=)?0-(?P<last>\d+)")  # the Range header of an upload's state
 # What ECR says to a part at a wrong offset, and nowhere else (apple/containerization#790).
 _RIGHT_OFFSET = re.compile(r"First byte of the layer part is \d+ instead of (?P<offset>\d+)")
+_SHORT_NUMBER = re.compile(r"[0-9]{1,18}")
 _NEXT_LINK = re.compile(r'\s*<(?P<url>[^>]*)>\s*;\s*rel="?next"?', re.IGNORECASE)
 
 
@@ -123,13 +125,16 @@ class Repository:
             expected_digest=expected,
         )
 
-    async def get_referrers(self, digest: str) -> bytes:
-        """The index of what refers to a manifest (Listing referrers).
+    async def get_referrers(self, digest: str) -> list[bytes]:
+        """The index of what refers to a manifest (Listing referrers), page by page.
 
         Raises:
-            RegistryError: among others, the registry does not have this API (404, 405).
+            RegistryError: among others, the registry does not have this API (404, 405, or no index).
         """
-        return (await self._transport.request(self._read("GET", "referrers", digest))).body
+        answers = await self._pages(self._read("GET", "referrers", digest))
+        if answers[0].headers.get("Content-Type", "").partition(";")[0].strip() != OCI_INDEX:
+            raise RegistryError(f"{self}: the registry sent no index of referrers")
+        return [answer.body for answer in answers]
 
     async def put_manifest(self, manifest: Manifest, identifier: str) -> bool:
         """Write a manifest, its bytes unchanged, by tag or by digest (Pushing manifests).
@@ -228,7 +233,7 @@ class Repository:
             if upload.offset < right <= blob.size:
                 return replace(upload, offset=right)
             raise
-        return self._upload(answer, end)
+        return self._upload(answer, end, upload.least)
 
     async def find_upload(self, upload: Upload, blob: Descriptor) -> Upload | None:
         """Where an upload stands at the registry (GET on its location); None when it is lost.
@@ -256,7 +261,10 @@ class Repository:
             return None
         # Registries say 0-0 for nothing and for one byte: then it is begun anew.
         offset = int(stands["last"]) + 1
-        return self._upload(answer, offset) if offset > 1 else None
+        if offset == 1:
+            return None
+        here = Upload(upload.location, offset, upload.least)
+        return self._upload(answer, offset, upload.least) if "Location" in answer.headers else here
 
     async def finish_upload(self, upload: Upload, blob: Descriptor, content: bytes = b"") -> None:
         """End an upload, with the last of its content (PUT); the registry verifies the digest."""
@@ -285,19 +293,22 @@ class Repository:
             NotFound: there is no such repository.
             RegistryError: the registry sends something else, or the same page again and again.
         """
-        tags: list[str] = []
-        url: URL | None = self._url(f"tags/list?n={_TAG_PAGE}")
+        url = self._url(f"tags/list?n={_TAG_PAGE}")
+        pages = await self._pages(Request("GET", url, self.endpoint, self._scopes("pull"), str(self)))
+        return [tag for page in pages for tag in self._tags(page)]
+
+    async def _pages(self, request: Request) -> list[Answer]:
+        """An answer and those that its Link header leads to."""
+        answers: list[Answer] = []
         seen: set[URL] = set()
+        url: URL | None = request.url
         while url is not None:
-            if url in seen:
-                raise RegistryError(f"{self}: the registry repeats its list of tags")
+            if url in seen or len(seen) == _MOST_PAGES:
+                raise InvalidManifest(f"{request.subject}: the registry repeats its list, or it has no end")
             seen.add(url)
-            answer = await self._transport.request(
-                Request("GET", url, self.endpoint, self._scopes("pull"), str(self))
-            )
-            tags += self._tags(answer)
-            url = self._next_page(answer)
-        return tags
+            answers.append(await self._transport.request(replace(request, url=url)))
+            url = self._next_page(answers[-1])
+        return answers
 
     def _tags(self, answer: Answer) -> list[str]:
         try:
@@ -312,9 +323,10 @@ class Repository:
         link = _NEXT_LINK.match(answer.headers.get("Link", ""))
         return resolve(answer.url, link["url"], str(self)) if link else None
 
-    def _upload(self, answer: Answer, offset: int) -> Upload:
-        least = answer.headers.get("OCI-Chunk-Min-Length", "")
-        known = int(least) if least.isascii() and least.isdigit() else 0
+    def _upload(self, answer: Answer, offset: int, least: int = 0) -> Upload:
+        """An upload as an answer tells it; only the first one has to say how long parts are at least."""
+        stated = answer.headers.get("OCI-Chunk-Min-Length", "")
+        known = int(stated) if _SHORT_NUMBER.fullmatch(stated) else least
         return Upload(self._location(answer), offset, known)
 
     def _location(self, answer: Answer) -> URL:

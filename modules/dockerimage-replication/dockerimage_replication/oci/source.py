@@ -32,8 +32,8 @@ class ImageSource(ManifestSource, Protocol):
     async def head_manifest(self, identifier: str) -> str:
         """The digest of a manifest, by tag or digest."""
 
-    async def get_referrers(self, digest: str) -> bytes:
-        """The index of what refers to a manifest; a RegistryError where such lists are not kept."""
+    async def get_referrers(self, digest: str) -> list[bytes]:
+        """The indexes of what refers to a manifest; a RegistryError where such lists are not kept."""
 
     async def list_tags(self) -> list[str]:
         """All tags of the repository."""

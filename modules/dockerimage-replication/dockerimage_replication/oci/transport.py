@@ -24,7 +24,7 @@ from .authenticator import Authenticator, Authorization, Scopes
 from .challenges import parse_challenges
 from .credentials import CredentialStore, StaticCredentials
 from .endpoints import Endpoint, endpoint_of
-from .errors import RegistryError, Retryable, Unauthorized, Unavailable, error_from_answer
+from .errors import RegistryError, Renewed, Retryable, Unauthorized, Unavailable, error_from_answer
 from .limiter import Lane, LaneLimiter
 from .proxy import proxy_for
 from .retry import RetryPolicy, parse_retry_after
@@ -225,7 +225,7 @@ class Transport:
                 if asks:
                     raise  # else the registry's own words, in answer to the same again, say more
             if request.is_streamed:
-                raise Unavailable(f"{request.subject}: the registry asked for credentials amid an upload")
+                raise Renewed(f"{request.subject}: the registry asked for credentials amid an upload")
             answered, refreshed = True, refresh or expired
 
     async def _follow(self, request: Request, authorization: Authorization | None) -> Response:

@@ -8,14 +8,13 @@ source for what it lacks. Nothing of a blob is kept on disk, but the journal of 
 import asyncio
 from contextlib import aclosing
 
-from yarl import URL
-
 from .download import Download
-from .errors import DigestMismatch, RegistryError, Retryable
+from .errors import DigestMismatch, RegistryError, Renewed, Retryable
 from .journal import Journal
 from .manifests import Descriptor
 from .registry import Repository, Upload
 from .retry import Attempts, RetryPolicy
+from .transport import resolve
 
 SMALL = 2 * 1024 * 1024  # bytes up to which a blob is sent from memory in one request
 FIRST_PART = 8 * 1024 * 1024  # bytes
@@ -40,8 +39,9 @@ async def upload_content(
         RegistryError: the registry refuses it, or fails for too long.
     """
     for last in (False,) * (_BEGINNINGS - 1) + (True,):
+        upload = upload or await destination.begin_upload(blob)
         try:
-            await destination.finish_upload(upload or await destination.begin_upload(blob), blob, content)
+            await destination.finish_upload(upload, blob, content)
         except RegistryError as error:
             if not _is_lost(error) or last:
                 raise
@@ -122,13 +122,16 @@ class LargeUpload:
         try:
             async with aclosing(self._download.chunks(end)) as chunks:
                 upload = await self._destination.append(upload, self._blob, chunks, end)
+        except Renewed as error:
+            await self._attempts.failed(error)
+            return upload
         except Retryable as error:
             if error is self._download.failure:
                 raise
             await self._attempts.failed(error)
             self._part = FIRST_PART
             found = await self._destination.find_upload(upload, self._blob)
-            if found is None:
+            if found is None or found.offset > end:  # or it has what nobody sent
                 raise RegistryError(str(error), status=_LOST[0]) from None
             if found.offset > upload.offset:
                 self._attempts.succeeded()
@@ -145,7 +148,11 @@ class LargeUpload:
         if known is None:
             return None
         location, offset = known
-        return await self._destination.find_upload(Upload(URL(location, encoded=True), offset), self._blob)
+        try:
+            url = resolve(self._destination.endpoint.origin, location, str(self._destination))
+            return await self._destination.find_upload(Upload(url, offset), self._blob)
+        except RegistryError:
+            return None  # whatever has become of it
 
     def _forget(self) -> None:
         self._journal.forget(str(self._destination), self._blob.digest)
