@@ -133,6 +133,7 @@ def test_each_chart_version_is_fetched_once(folder: Folder) -> None:
 
     assert sorted(path for path, _ in folder.server.requests) == [
         "/charts/app-1.0.0.tgz",
+        "/charts/app-1.0.0.tgz.prov",
         "/charts/index.yaml",
     ]
 

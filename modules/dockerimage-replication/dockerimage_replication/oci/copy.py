@@ -218,6 +218,7 @@ class Copier:
                 await self._copy_manifest(job, manifest, child.digest, depth)
             self._present.add(key)
 
+        job.manifests.append(child.digest)  # what is attached to it may be missing although it is there
         key = (str(job.destination), child.digest)
         if key not in self._present:
             await self._work.run(key, copy)

@@ -7,27 +7,29 @@ login, Credential stores): programs that are told a host on stdin and answer wit
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..shared.errors import UserError
 from .credentials import Credentials
 
+_NAME = re.compile(r"[\w.-]+")
 _DOCKER_HUB = "https://index.docker.io/v1/"  # what the file calls docker.io
 _HELPER_TIMEOUT = 30.0  # seconds
 _TOKEN_USER = "<token>"  # noqa: S105 - what a helper says for an identity token
 
 
-@dataclass(frozen=True)
 class DockerConfig:
-    """Credentials by host, asked for when a registry wants some.
+    """Credentials by host, asked for when a registry wants some, and kept until it refuses them.
 
-    Attributes:
+    Args:
         path: the file; one that does not exist has no credentials.
     """
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._kept: dict[str, Credentials | None] = {}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "DockerConfig":
@@ -41,6 +43,11 @@ class DockerConfig:
         Raises:
             UserError: the file is not what docker writes, or a credential helper fails.
         """
+        if refresh or host not in self._kept:
+            self._kept[host] = await self._find(host)
+        return self._kept[host]
+
+    async def _find(self, host: str) -> Credentials | None:
         config = self._read()
         names = (_DOCKER_HUB, "index.docker.io") if host == "docker.io" else ()
         for name in (host, f"https://{host}", *names):
@@ -80,8 +87,8 @@ class DockerConfig:
     async def _ask(self, helper: str, name: str) -> Credentials | None:
         """Ask a credential helper; one that does not know the host answers with a failure."""
         program = f"docker-credential-{helper}"
-        if "/" in helper:
-            raise UserError(f"{self.path} names the credential helper {helper!r}, which is a path")
+        if not _NAME.fullmatch(helper):
+            raise UserError(f"{self.path} names the credential helper {helper!r}, which is no program's name")
         try:
             process = await asyncio.create_subprocess_exec(
                 program,

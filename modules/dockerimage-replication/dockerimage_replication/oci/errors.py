@@ -81,6 +81,10 @@ class Renewed(Retryable):
     """The registry took nothing of a stream, for it wanted other credentials: now there are some."""
 
 
+class Unreachable(Unavailable):
+    """Nobody answers at the address: it may be wrong, so that it is not tried for long."""
+
+
 _OTHER: tuple[type[RegistryError], str] = (RegistryError, "the registry refused the request")
 _KINDS: dict[int, tuple[type[RegistryError], str]] = {
     HTTPStatus.UNAUTHORIZED: (Unauthorized, "the registry refused the credentials, or wants some"),

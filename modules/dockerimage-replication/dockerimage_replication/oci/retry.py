@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from .errors import Retryable
+from .errors import Retryable, Unreachable
 
 Result = TypeVar("Result")
 
@@ -18,12 +18,14 @@ class RetryPolicy:
 
     Attributes:
         tries: how often a request is sent at most.
+        tries_to_connect: how often, at most, while nobody answers at all.
         first_delay: upper bound of the first wait; it doubles with every try.
         longest_delay: upper bound of every wait that the registry did not ask for.
         longest_retry_after: a registry that asks for a longer wait is not waited for.
     """
 
     tries: int = 10
+    tries_to_connect: int = 5
     first_delay: float = 0.5
     longest_delay: float = 8.0
     longest_retry_after: float = 120.0
@@ -67,7 +69,9 @@ class Attempts:
         self._tried += 1
         asked = error.retry_after or 0.0
         too_long = asked > self._policy.longest_retry_after
-        if error.given_up or self._tried >= self._policy.tries or too_long:
+        unreachable = isinstance(error, Unreachable)
+        most = self._policy.tries_to_connect if unreachable else self._policy.tries
+        if error.given_up or self._tried >= most or too_long:
             error.given_up = True
             raise error
         await sleep(asked + self._policy.jitter(self._tried))

@@ -24,7 +24,15 @@ from .authenticator import Authenticator, Authorization, Scopes
 from .challenges import parse_challenges
 from .credentials import CredentialStore, StaticCredentials
 from .endpoints import Endpoint, endpoint_of
-from .errors import RegistryError, Renewed, Retryable, Unauthorized, Unavailable, error_from_answer
+from .errors import (
+    RegistryError,
+    Renewed,
+    Retryable,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+    error_from_answer,
+)
 from .limiter import Lane, LaneLimiter
 from .proxy import proxy_for
 from .retry import RetryPolicy, parse_retry_after
@@ -315,7 +323,7 @@ def _connection_errors(subject: str) -> Iterator[None]:
     except Unsendable as error:
         raise RegistryError(f"{subject}: {error}") from None
     except NoConnection as error:
-        raise Unavailable(f"{subject}: no connection ({error})") from None
+        raise Unreachable(f"{subject}: no connection ({error})") from None
     except ConnectionBroken as error:
         what = "the answer broke off before its end" if error.answered else "the connection failed"
         raise Unavailable(f"{subject}: {what}") from None
