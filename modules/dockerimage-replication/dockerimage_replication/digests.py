@@ -2,7 +2,7 @@
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .oci.errors import NotFound, RegistryError
+from .oci.errors import RegistryError
 from .oci.reference import Reference
 from .oci.registry import Repository
 from .oci.transport import Transport
@@ -18,10 +18,7 @@ async def digest_at(transport: Transport, reference: Reference) -> str | None:
     Raises:
         NO_ANSWER: the registry does not say.
     """
-    try:
-        return await Repository(transport, reference).head_manifest(reference.tag or reference.identifier)
-    except NotFound:
-        return None
+    return await Repository(transport, reference).find_manifest(reference.tag or reference.identifier)
 
 
 async def is_in_place(transport: Transport, private: str, digest: str) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from ..oci.copy import Copier, CopyResult
 from ..oci.digest import digest_of
-from ..oci.errors import NotFound
 from ..oci.manifests import HELM_CONFIG, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from ..oci.reference import Reference
 from ..oci.registry import Repository
@@ -50,7 +49,7 @@ def pushed_digest(fetched: FetchedChart) -> str:
 
 async def _push(repository: Repository, fetched: FetchedChart, tag: str) -> str:
     manifest, contents = chart_content(fetched)
-    if await _is_there(repository, tag, manifest.digest):
+    if await repository.find_manifest(tag) == manifest.digest:
         return manifest.digest
     for blob, content in zip(manifest.blobs, contents, strict=True):
         if not await repository.blob_exists(blob.digest):
@@ -107,10 +106,3 @@ def _annotations(chart: Chart) -> Mapping[str, str]:
     extra = {str(key): str(value) for key, value in own.items()} if isinstance(own, Mapping) else {}
     # Title and version are the chart's identity: its own annotations cannot change them.
     return {**extra, **{f"{_ANNOTATIONS}{name}": value for name, value in known.items()}}
-
-
-async def _is_there(repository: Repository, tag: str, digest: str) -> bool:
-    try:
-        return await repository.head_manifest(tag) == digest
-    except NotFound:
-        return False

@@ -14,7 +14,7 @@ from .attached import Attachments, add_referrers, descriptor_of
 from .claims import Claims
 from .coalesce import Coalescer, all_of
 from .download import Download
-from .errors import DigestMismatch, InvalidManifest, NotFound, RegistryError
+from .errors import DigestMismatch, InvalidManifest, RegistryError
 from .journal import Journal
 from .manifests import Descriptor, Manifest
 from .meter import Meter
@@ -135,7 +135,7 @@ class Copier:
         """
         place = Repository(self._transport, destination)
         origin = self._source(source)
-        there = await _digest_at(place, destination.identifier)
+        there = await place.find_manifest(destination.identifier)
         manifest: Manifest | None = None
         digest = source.digest
         if digest is None and there is None:
@@ -247,7 +247,7 @@ class Copier:
 
     async def _copy_tag(self, job: _Job, tag: str) -> None:
         manifest = await job.source.get_manifest(tag)
-        if await _digest_at(job.destination, tag) == manifest.digest:  # the tag may be immutable
+        if await job.destination.find_manifest(tag) == manifest.digest:  # the tag may be immutable
             job.manifests.append(manifest.digest)
         else:
             await self._copy_manifest(job, manifest, tag)
@@ -338,10 +338,3 @@ class Copier:
 def _content(blob: Descriptor) -> str:
     """What a claim is about: the true size of a blob must not make good a wrong one."""
     return f"{blob.digest} {blob.size}"
-
-
-async def _digest_at(repository: Repository, name: str) -> str | None:
-    try:
-        return await repository.head_manifest(name)
-    except NotFound:
-        return None

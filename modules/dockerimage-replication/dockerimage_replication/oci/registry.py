@@ -86,6 +86,13 @@ class Repository:
             return (await self.get_manifest(identifier)).digest
         return digest
 
+    async def find_manifest(self, identifier: str) -> str | None:
+        """The digest of a manifest, by tag or digest; None when it, or the repository, is not there."""
+        try:
+            return await self.head_manifest(identifier)
+        except NotFound:
+            return None
+
     async def has_manifest(self, descriptor: Descriptor) -> bool:
         """Whether the registry has a manifest and serves it as what it is.
 
