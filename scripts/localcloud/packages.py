@@ -23,7 +23,14 @@ DEBIAN_PACKAGES = {
     "shellcheck": "shellcheck",
     "openssl": "openssl",
     "skopeo": "skopeo",
+    "etcd": "etcd-server",
+    "go": "golang-go",
+    "rsync": "rsync",
+    "jq": "jq",
+    "make": "make",
+    "dpkg-source": "dpkg-dev",
 }
+LOCK_SECONDS = 600  # how long another run of apt may take that holds dpkg's lock
 
 
 def ensure_programs(programs: Sequence[str], progress: Progress) -> None:
@@ -53,7 +60,8 @@ def can_install() -> bool:
 def _apt_install(packages: Sequence[str]) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     commands.run(["apt-get", "update"], environment)
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    waiting = ["-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}"]
+    install = ["apt-get", *waiting, "install", "--yes", "--no-install-recommends", *packages]
     # A policy of 101 keeps packages from starting their services (invoke-rc.d(8)): what runs here is
     # started and ended by the local cloud alone.
     policy = Path("/usr/sbin/policy-rc.d")
