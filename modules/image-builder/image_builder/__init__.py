@@ -1,0 +1,1 @@
+"""The SeedFarmer module image-builder."""
