@@ -1,1 +1,1 @@
-"""The SeedFarmer module kvdi-desktops."""
+"""Builds kVDI's desktop images, publishes them to ECR, and writes the templates that launch them."""
