@@ -6,7 +6,8 @@ from pathlib import Path
 from .errors import CollectionError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED_OWNER = "dockerimage-replication"
+# Folder of code that several modules have the same copy of -> the module with the original.
+SHARED_OWNERS = {"shared": "dockerimage-replication", "shared_build": "dcv-image"}
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ def modules(repository: Path = REPOSITORY) -> list[Module]:
     return [Module(folder) for folder in folders if folder.is_dir() and not folder.name.startswith(".")]
 
 
-def shared_owner(repository: Path = REPOSITORY) -> Module:
-    """The module whose shared code is the original.
+def shared_original(folder: str, repository: Path = REPOSITORY) -> Path:
+    """Where the original of a folder of shared code is.
 
     Raises:
         CollectionError: it is not there.
     """
-    owner = Module(repository / "modules" / SHARED_OWNER)
-    if not owner.shared.is_dir():
-        raise CollectionError(f"{owner.shared} does not exist: it is where the shared code belongs")
-    return owner
+    owner = Module(repository / "modules" / SHARED_OWNERS[folder])
+    original = owner.package / folder
+    if not original.is_dir():
+        raise CollectionError(f"{original} does not exist: it is where the shared code belongs")
+    return original

@@ -1,4 +1,7 @@
-"""Copies the shared code from the module that owns it into all others (`scripts/sync-shared`)."""
+"""Copies shared code from the module that owns it into the others (`scripts/sync-shared`).
+
+Every module has a copy of `shared`; of the other folders, the modules that have such a folder.
+"""
 
 import argparse
 import shutil
@@ -7,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import errors
-from .modules import REPOSITORY, modules, shared_owner
+from .modules import REPOSITORY, SHARED_OWNERS, modules, shared_original
+
+EVERYWHERE = "shared"
 
 
 def differences(original: Path, copy: Path) -> list[str]:
@@ -27,18 +32,20 @@ def sync(original: Path, copy: Path) -> None:
             target.unlink()
 
 
-def copies(repository: Path = REPOSITORY) -> Iterator[Path]:
-    """The folders that hold a copy of the shared code."""
-    owner = shared_owner(repository)
-    return (module.shared for module in modules(repository) if module != owner)
+def copies(repository: Path = REPOSITORY) -> Iterator[tuple[Path, Path]]:
+    """The folders that hold a copy of shared code, each after its original."""
+    for folder, owner in SHARED_OWNERS.items():
+        for module in modules(repository):
+            copy = module.package / folder
+            if module.name != owner and (folder == EVERYWHERE or copy.is_dir()):
+                yield shared_original(folder, repository), copy
 
 
 def check(repository: Path = REPOSITORY) -> list[Path]:
     """Every file of a copy that differs from the original, relative to the repository."""
-    original = shared_owner(repository).shared
     return [
         (copy / name).relative_to(repository)
-        for copy in copies(repository)
+        for original, copy in copies(repository)
         for name in differences(original, copy)
     ]
 
@@ -47,7 +54,7 @@ def main() -> int:
     """Command line of `scripts/sync-shared`."""
     parser = argparse.ArgumentParser(
         prog="sync-shared",
-        description="Copies the code that all modules share from the module that owns it into the others.",
+        description="Copies the code that modules share from the module that owns it into the others.",
     )
     parser.add_argument("--check", action="store_true", help="change nothing; name the files that differ")
     arguments = parser.parse_args()
@@ -56,8 +63,7 @@ def main() -> int:
         for path in different:
             print(f"differs from the original: {path}", file=sys.stderr)
         return 1 if different else 0
-    original = shared_owner().shared
-    for copy in copies():
+    for original, copy in copies():
         sync(original, copy)
     print("\n".join(f"copied: {path}" for path in different) or "all copies are equal to the original")
     return 0

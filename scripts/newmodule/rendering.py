@@ -9,7 +9,7 @@ from pathlib import Path
 
 from collection import pins
 from collection.errors import CollectionError
-from collection.modules import Module, shared_owner
+from collection.modules import Module, shared_original
 
 TEMPLATE = Path(__file__).with_name("template")
 SUFFIX = ".in"  # keeps tools for Python files from reading the template's as Python
@@ -32,7 +32,7 @@ def render(module: Module, repository: Path) -> None:
     _write(module.folder / "requirements.txt", pins.requirements(module, repository))
     _write(module.folder / "deployspec.yaml", _deployspec(module, repository))
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(shared_owner(repository).shared, module.shared, ignore=ignored)
+    shutil.copytree(shared_original("shared", repository), module.shared, ignore=ignored)
     _tidy(module)
 
 

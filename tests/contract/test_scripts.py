@@ -49,6 +49,25 @@ def test_check_names_what_differs_in_which_module(tmp_path: Path) -> None:
     assert shared_code.check(tmp_path) == [Path("modules/dcv-image/dcv_image/shared/ecr.py")]
 
 
+def test_a_module_has_a_copy_of_the_build_code_when_it_has_that_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "modules"
+    for name in ("dcv-image", "dockerimage-replication", "kvdi-desktops"):
+        write(folder / name / name.replace("-", "_") / "shared", ecr="1")
+    write(folder / "dcv-image" / "dcv_image" / "shared_build", engine="1")
+    write(folder / "kvdi-desktops" / "kvdi_desktops" / "shared_build", engine="2")
+
+    assert shared_code.check(tmp_path) == [Path("modules/kvdi-desktops/kvdi_desktops/shared_build/engine.py")]
+
+
+def test_a_copy_without_its_original_is_not_passed_over(tmp_path: Path) -> None:
+    for name in ("dockerimage-replication", "kvdi-desktops"):
+        write(tmp_path / "modules" / name / name.replace("-", "_") / "shared", ecr="1")
+    write(tmp_path / "modules" / "kvdi-desktops" / "kvdi_desktops" / "shared_build", engine="1")
+
+    with pytest.raises(CollectionError, match="dcv_image/shared_build does not exist"):
+        shared_code.check(tmp_path)
+
+
 def test_the_tables_have_required_parameters_first_and_stay_tables() -> None:
     assert docs.filled(MARKERS, INTERFACE) == (
         "<!-- parameters -->\n"

@@ -5,12 +5,9 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from . import base
-from .build import REPOSITORY_PARAMETER, TAG, publish
-from .engine import Engine
+from .build import REPOSITORY_PARAMETER, TAG, build_image
 from .module_outputs import IMAGE_DIGEST_URI, IMAGE_URI
 from .owner import image_owner
-from .registry import PublishedImage, Registry
 from .settings import Parameters
 from .shared.account import Account
 from .shared.ecr import ensure_repository, login, repository_uri
@@ -19,6 +16,9 @@ from .shared.metadata_bucket import bucket_name, ensure_bucket
 from .shared.outputs import write_outputs
 from .shared.settings import SeedFarmerSettings, load
 from .shared.usage import UsageRecords
+from .shared_build import base
+from .shared_build.engine import Engine
+from .shared_build.registry import PublishedImage, Registry
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -36,20 +36,12 @@ class _Deployment:
     s3: "S3Client"
 
     def run(self) -> None:
-        reference = base.resolve(self.s3, self.parameters)
-        uri = self._repository(reference)
-        print(f"base image: {reference}{self._hint(reference)}")
-        image = self._publish(uri, reference)
-        write_outputs({IMAGE_URI: f"{uri}:{TAG}", IMAGE_DIGEST_URI: f"{uri}@{image.digest}"})
-
-    def _hint(self, reference: str) -> str:
-        """Why the base is not a private copy: what to do when it then cannot be pulled."""
         inventory = self.parameters.replicated_ecr_images_metadata_s3_path
-        if reference != self.parameters.base_image:
-            return ""
-        if inventory is None:
-            return " (its public name)"
-        return f" (its public name: {inventory} has no copy; name it in the data files' `additional_images`)"
+        found = base.resolve(self.s3, self.parameters.base_image, inventory)
+        uri = self._repository(found.reference)
+        print(f"base image: {found.reference}{f' ({found.hint})' if found.hint else ''}")
+        image = self._publish(uri, found.reference)
+        write_outputs({IMAGE_URI: f"{uri}:{TAG}", IMAGE_DIGEST_URI: f"{uri}@{image.digest}"})
 
     def _repository(self, base_reference: str) -> str:
         """URI of the repository, recorded as used; made first when the manifest says so."""
@@ -91,7 +83,7 @@ class _Deployment:
             credentials = login(self.ecr)
             engine.login(target.partition("/")[0], credentials)
             registry = Registry(endpoints.base_url(host), credentials)
-            return publish(engine, registry, repository, target, endpoints.engine_name(base_reference))
+            return build_image(engine, registry, repository, target, endpoints.engine_name(base_reference))
 
 
 def apply() -> int:

@@ -1,12 +1,10 @@
-"""Builds the image and publishes it, unless the repository has exactly this image already."""
+"""What the DCV image is made from, and under which tag it is published."""
 
-import hashlib
-import json
 from pathlib import Path
 
-from .engine import Engine, LocalImage
-from .registry import PublishedImage, Registry
-from .shared.errors import UserError
+from .shared_build.engine import Engine
+from .shared_build.publish import Recipe, Target, publish
+from .shared_build.registry import PublishedImage, Registry
 
 TAG = "dcv-latest"
 INPUTS_LABEL = "airgap-modules.dcv-image.inputs"
@@ -16,49 +14,23 @@ BASE_PARAMETER = "base-image"
 REPOSITORY_PARAMETER = "dcv-ecr-repository-name"
 
 
-def publish(
-    engine: Engine, registry: Registry, repository: str, target: str, base: str, context: Path = CONTEXT
+def build_image(
+    engine: Engine, registry: Registry, repository: str, engine_name: str, base: str
 ) -> PublishedImage:
-    """Make `repository`'s tag `dcv-latest` the image that the inputs describe.
+    """Make `repository`'s tag `dcv-latest` the image that the module's files describe.
 
     Args:
         engine: builds and pushes.
         registry: tells what `repository` has now.
         repository: name of the repository in the registry.
-        target: the same repository as the engine reaches it.
+        engine_name: the same repository as the engine reaches it.
         base: image to build on, as the engine reaches it.
-        context: folder with the Dockerfile.
 
     Raises:
         UserError: the base image does not exist, or building or pushing failed. Nothing was tagged then.
     """
-    image = engine.pull(base, BASE_PARAMETER)
-    inputs = fingerprint(context, image)
-    published = registry.find(repository, TAG)
-    if published and published.labels.get(INPUTS_LABEL) == inputs:
-        print(f"unchanged: {repository}:{TAG} was built from these inputs, {published.digest}")
-        return published
-    arguments = {"BASE_IMAGE": image.repository_digest}
-    engine.build(context, f"{target}:{TAG}", arguments, {INPUTS_LABEL: inputs}, BASE_PARAMETER)
-    engine.push(f"{target}:{TAG}", REPOSITORY_PARAMETER)
-    published = registry.find(repository, TAG)
-    if published is None:
-        raise UserError(f"{repository}:{TAG} was pushed, but the registry does not have it")
-    print(f"published: {repository}:{TAG}, {published.digest}")
-    return published
-
-
-def fingerprint(context: Path, base: LocalImage) -> str:
-    """Hash of all that the image is made from.
-
-    The base counts by its digest, wherever it is reached. The digest of a multi-architecture base is
-    the same on every machine, so the architecture is part of it. File modes are not: a SeedFarmer
-    bundle does not keep them and the Dockerfile sets them.
-    """
-    files = {
-        path.relative_to(context).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in context.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    inputs = {"files": files, "base": base.digest, "architecture": base.architecture}
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    recipe = Recipe(engine.pull(base, BASE_PARAMETER), CONTEXT)
+    target = Target(
+        registry, repository, engine_name, TAG, INPUTS_LABEL, REPOSITORY_PARAMETER, BASE_PARAMETER
+    )
+    return publish(engine, recipe, target)

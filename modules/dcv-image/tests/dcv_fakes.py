@@ -2,15 +2,18 @@
 
 import hashlib
 import http.server
+import io
 import json
 import os
 import sys
+import tarfile
 import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 BASE_DIGEST = f"sha256:{'b' * 64}"
+EMPTY_LAYER = bytes(1024)
 
 
 class FakeRegistry:
@@ -135,14 +138,45 @@ def _play(folder: Path, argv: list[str]) -> int:
         print(behaviour["client"])
     if argv[:2] == ["image", "inspect"]:
         repository = argv[2].partition("@")[0].rpartition(":")[0]
-        found = {"RepoDigests": [f"{repository}@{behaviour['base_digest']}"], "Architecture": "amd64"}
+        found = {
+            "RepoDigests": [f"{repository}@{behaviour['base_digest']}"],
+            "Architecture": "amd64",
+            "Created": "2024-01-01T00:00:00.123456789Z",
+            "RootFS": {"Layers": [_digest(EMPTY_LAYER)]},
+        }
         print(json.dumps([found]))
+    if argv[:2] == ["image", "history"]:
+        print("<missing>")
     if argv[0] == "build":
         labels = [argv[at + 1] for at, word in enumerate(argv) if word == "--label"]
         (folder / "built.json").write_text(json.dumps(dict(label.split("=", 1) for label in labels)))
+    if argv[0] == "save":
+        _save(Path(argv[2]), json.loads((folder / "built.json").read_text()))
+    if argv[0] == "load":
+        sys.stdin.buffer.read()
     if argv[0] == "push":
         _push(folder, argv[-1])
     return 0
+
+
+def _save(archive: Path, labels: dict[str, str]) -> None:
+    """An image of the base's one layer and one step of its own, as `docker save` writes it."""
+    config = {
+        "config": {"Labels": labels},
+        "history": [{"created_by": "base"}, {"created_by": "LABEL", "empty_layer": True}],
+        "rootfs": {"type": "layers", "diff_ids": [_digest(EMPTY_LAYER)]},
+    }
+    manifest = [{"Config": "config.json", "Layers": ["layer.tar"]}]
+    members = {
+        "layer.tar": EMPTY_LAYER,
+        "config.json": json.dumps(config).encode(),
+        "manifest.json": json.dumps(manifest).encode(),
+    }
+    with tarfile.open(archive, "w") as output:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            output.addfile(member, io.BytesIO(content))
 
 
 def _push(folder: Path, reference: str) -> None:

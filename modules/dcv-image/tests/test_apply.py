@@ -10,13 +10,14 @@ import yaml
 from botocore.model import OperationModel
 from conftest import ACCOUNT, REGISTRY_HOST
 from dcv_fakes import BASE_DIGEST, FakeEngine, FakeRegistry
-from dcv_image import apply, base, cli, destroy
+from dcv_image import apply, cli, destroy
 from dcv_image.build import INPUTS_LABEL
 from dcv_image.settings import DEFAULT_BASE_IMAGE
 from dcv_image.shared.metadata_bucket import bucket_owner
 from dcv_image.shared.outputs import read_outputs
 from dcv_image.shared.ownership import Owner, Tag
 from dcv_image.shared.usage import UsageRecords
+from dcv_image.shared_build import base
 from moto import mock_aws
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
@@ -131,6 +132,18 @@ def test_an_image_of_someone_else_under_the_tag_is_replaced(
     assert cli.main(["apply"]) == 0
 
     assert "push" in engine.commands
+
+
+def test_a_failed_build_or_push_leaves_no_image_in_the_engine(
+    repository: str, engine: FakeEngine, registry: FakeRegistry
+) -> None:
+    engine.behave(fail={"push": "no"})
+
+    assert cli.main(["apply"]) == 1
+
+    built = engine.call("build")["argv"][2]
+    removed = [call["argv"][-1] for call in engine.calls if call["argv"][:2] == ["image", "rm"]]
+    assert removed == [built, f"{registry.host}/idf-dcv:dcv-latest"]
 
 
 @pytest.mark.parametrize(

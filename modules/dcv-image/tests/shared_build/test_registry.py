@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from dcv_fakes import FakeRegistry
-from dcv_image.registry import Registry
 from dcv_image.shared.ecr import Login
 from dcv_image.shared.errors import UserError
+from dcv_image.shared_build.registry import Registry
 
 LOGIN = Login("AWS", "canary")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .shared.ecr import Login
-from .shared.errors import UserError
+from ..shared.ecr import Login
+from ..shared.errors import UserError
 
 TIMEOUT = 30  # seconds
 NOT_FOUND = 404

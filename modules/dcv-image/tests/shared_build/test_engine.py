@@ -1,15 +1,14 @@
 """How the container engine is called."""
 
-import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from dcv_fakes import FakeEngine
-from dcv_image.build import fingerprint
-from dcv_image.engine import Engine, LocalImage
 from dcv_image.shared.ecr import Login
 from dcv_image.shared.errors import UserError
+from dcv_image.shared_build.engine import Engine
 
 CANARY = "canary-\"'$(x)-password"
 
@@ -73,33 +72,37 @@ def test_a_missing_engine_is_one_message(environment: pytest.MonkeyPatch, tmp_pa
         pass
 
 
-def test_the_build_is_told_base_label_and_tag(engine: FakeEngine, tmp_path: Path) -> None:
+def test_the_build_is_told_everything_and_secrets_by_file_only(engine: FakeEngine, tmp_path: Path) -> None:
     with Engine.private() as driver:
-        driver.build(tmp_path, "r/x:dcv-latest", {"BASE_IMAGE": "b@sha256:1"}, {"l": "v"}, "base-image")
+        driver.build(
+            tmp_path,
+            "r/x:1",
+            dockerfile="a/Dockerfile",
+            arguments={"BASE_IMAGE": "b@sha256:1"},
+            labels={"l": "v"},
+            secrets={"index": tmp_path / "pip.conf"},
+            parameter="base-image",
+        )
 
     assert engine.call("build")["argv"] == [
-        *("build", "--tag", "r/x:dcv-latest", "--build-arg", "BASE_IMAGE=b@sha256:1", "--label", "l=v"),
+        *("build", "--tag", "r/x:1", "--file", f"{tmp_path}/a/Dockerfile"),
+        *("--build-arg", "BASE_IMAGE=b@sha256:1", "--label", "l=v"),
+        *("--secret", f"id=index,src={tmp_path}/pip.conf"),
         str(tmp_path),
     ]
 
 
-def test_the_fingerprint_depends_on_every_input_and_on_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    script = tmp_path / "bin" / "x.sh"
-    script.write_text("one")
-    image = LocalImage("a/b@sha256:1", "amd64")
-    first = fingerprint(tmp_path, image)
+def test_the_engine_says_why_it_does_not_load(engine: FakeEngine) -> None:
+    engine.behave(fail={"load": "no space left on device"})
 
-    script.chmod(0o755)
-    os.utime(script, (0, 0))
-    (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "__pycache__" / "x.pyc").write_bytes(b"1")
-    assert fingerprint(tmp_path, image) == first
-    assert fingerprint(tmp_path, LocalImage("mirror/b@sha256:1", "amd64")) == first
+    with Engine.private() as driver, pytest.raises(UserError, match="no space left on device"):
+        driver.load(lambda stream: [stream.write(bytes(1 << 20)) for _ in range(8)] and None)
 
-    assert fingerprint(tmp_path, LocalImage("a/b@sha256:2", "amd64")) != first
-    assert fingerprint(tmp_path, LocalImage("a/b@sha256:1", "arm64")) != first
-    script.write_text("two")
-    changed = fingerprint(tmp_path, image)
-    script.rename(tmp_path / "bin" / "y.sh")
-    assert len({first, changed, fingerprint(tmp_path, image)}) == 3
+
+def test_an_interrupted_load_ends_the_engine_command_and_stays_an_interrupt(engine: FakeEngine) -> None:
+    def interrupted(stream: BinaryIO) -> None:
+        stream.write(b"half")
+        raise KeyboardInterrupt
+
+    with Engine.private() as driver, pytest.raises(KeyboardInterrupt):
+        driver.load(interrupted)

@@ -4,14 +4,15 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, BinaryIO, NoReturn, cast
 
-from .shared.ecr import Login
-from .shared.errors import UserError
+from ..shared.ecr import Login
+from ..shared.errors import UserError
 
 PROGRAM = "docker"
 TAIL_LINES = 8
@@ -21,16 +22,23 @@ BUILDX_CLIENT = 23
 
 @dataclass(frozen=True)
 class LocalImage:
-    """An image that the engine holds."""
+    """An image that the engine holds.
 
-    repository_digest: str
-    """`repository@sha256:…`, as its registry has it."""
+    Attributes:
+        reference: `repository@sha256:…` as its registry has it; the name of one that was made here.
+        digest: `sha256:…`, of its manifest; of its configuration when it was made here.
+        architecture: as Go names it.
+        layers: diff IDs of its layers.
+        history: how many steps its history has.
+        created: when it was made.
+    """
+
+    reference: str
+    digest: str
     architecture: str
-
-    @property
-    def digest(self) -> str:
-        """`sha256:…`."""
-        return self.repository_digest.partition("@")[2]
+    layers: tuple[str, ...]
+    history: int
+    created: datetime
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Engine:
         Raises:
             UserError: there is no engine, or it does not answer.
         """
-        with tempfile.TemporaryDirectory(prefix="dcv-image-") as folder:
+        with tempfile.TemporaryDirectory(prefix="image-build-") as folder:
             logins = {"DOCKER_CONFIG": folder, "REGISTRY_AUTH_FILE": str(Path(folder, "config.json"))}
             engine = cls({**os.environ, **logins})
             yield cls({**engine.environment, **engine._builder()})
@@ -60,23 +68,81 @@ class Engine:
     def pull(self, reference: str, parameter: str) -> LocalImage:
         """Pull an image; `parameter` is the manifest parameter to name when that fails."""
         self._capture(["pull", "--quiet", reference], parameter)
+        return self.inspect(reference, parameter)
+
+    def inspect(self, reference: str, parameter: str) -> LocalImage:
+        """An image that the engine holds already, pulled or built."""
         found = json.loads(self._capture(["image", "inspect", reference], parameter))[0]
+        steps = self._capture(["image", "history", "--quiet", "--no-trunc", reference], parameter)
         # One image can have come from several registries; the name may be a shorter one for the same.
         digests = sorted(found["RepoDigests"], key=lambda name: not name.startswith(_repository(reference)))
-        return LocalImage(digests[0], found["Architecture"])
+        pinned = digests[0] if digests else reference
+        return LocalImage(
+            pinned,
+            pinned.partition("@")[2] or found["Id"],
+            found["Architecture"],
+            tuple(found["RootFS"]["Layers"]),
+            len(steps.split()),
+            datetime.fromisoformat(found["Created"]),
+        )
 
     def build(
-        self, context: Path, tag: str, arguments: Mapping[str, str], labels: Mapping[str, str], parameter: str
+        self,
+        context: Path,
+        tag: str,
+        *,
+        dockerfile: str,
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        secrets: Mapping[str, Path],
+        parameter: str,
     ) -> None:
-        """Build the context and show the output as it comes; only a success sets the tag."""
-        command = ["build", "--tag", tag]
+        """Build the context and show the output as it comes; only a success sets the tag.
+
+        Args:
+            context: folder with everything that the Dockerfile copies.
+            tag: name and tag of the image.
+            dockerfile: relative to the context.
+            arguments: build arguments; no secrets.
+            labels: labels of the image.
+            secrets: files that a step may mount, by id; they come into no layer.
+            parameter: manifest parameter to name when the build fails.
+        """
+        command = ["build", "--tag", tag, "--file", str(context / dockerfile)]
         command += [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
         command += [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
+        command += [part for name, path in secrets.items() for part in ("--secret", f"id={name},src={path}")]
         self._stream([*command, str(context)], parameter)
+
+    def save(self, reference: str, archive: Path) -> None:
+        """Write an image to a file, in the format of `docker save`."""
+        self._capture(["save", "--output", str(archive), reference], None)
+
+    def load(self, write: Callable[[BinaryIO], None]) -> None:
+        """Load the image that `write` writes to a stream."""
+        with (
+            tempfile.TemporaryFile() as output,
+            self._started(["load"], stdin=subprocess.PIPE, stdout=output) as process,
+        ):
+            stream = cast("BinaryIO", process.stdin)
+            try:
+                write(stream)
+                stream.close()
+            except BrokenPipeError:
+                pass  # the engine says why, below
+            process.wait()
+            output.seek(0)
+            if process.returncode != 0:
+                lines = output.read().decode(errors="replace").splitlines()
+                _fail(["load"], process.returncode, lines, None)
 
     def push(self, reference: str, parameter: str) -> None:
         """Push a tag."""
         self._capture(["push", "--quiet", reference], parameter)
+
+    def remove(self, reference: str) -> None:
+        """Remove a tag, and the image when it has no other; one that is not there is fine."""
+        self._run(["image", "rm", reference])
 
     def _builder(self) -> dict[str, str]:
         """BuildKit where the engine brings it; no attestations, which would make the image an index."""
@@ -107,22 +173,32 @@ class Engine:
             raise UserError(f"the container engine `{PROGRAM}` cannot be run: {error.strerror}") from None
 
     def _stream(self, arguments: Sequence[str], parameter: str) -> None:
-        with subprocess.Popen(
-            [PROGRAM, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=self.environment,
-        ) as process:
+        with self._started(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
             for line in process.stdout or ():
-                print(line, end="", flush=True)
+                print(line.decode(errors="replace"), end="", flush=True)
         if process.returncode != 0:
             raise UserError(
                 f"{_about(parameter)}`{PROGRAM} {arguments[0]}` failed with status {process.returncode}; "
                 "its output stands above"
             )
+
+    @contextmanager
+    def _started(
+        self, arguments: Sequence[str], stdin: int, stdout: int | IO[bytes]
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A running command. When we are interrupted it is told to end, and we wait until it has."""
+        process = subprocess.Popen(
+            [PROGRAM, *arguments], stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, env=self.environment
+        )
+        with process:
+            try:
+                yield process
+            except BaseException:
+                process.terminate()
+                if process.stdin:
+                    with suppress(BrokenPipeError):
+                        process.stdin.close()
+                raise
 
 
 def _repository(reference: str) -> str:
