@@ -33,7 +33,9 @@ def ensure_kubernetes(cache: Path, progress: Progress) -> Path:
     with filling(folder) as unfinished:
         if unfinished is not None:
             packages.ensure_programs(BUILD_PROGRAMS, progress)
-            with progress.step(f"building {', '.join(PROGRAMS)} {VERSION} from Debian's source (some minutes)"):
+            with progress.step(
+                f"building {', '.join(PROGRAMS)} {VERSION} from Debian's source (some minutes)"
+            ):
                 _build(_source(unfinished / "source"), unfinished)
             shutil.rmtree(unfinished / "source")
     return folder

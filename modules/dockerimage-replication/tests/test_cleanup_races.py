@@ -1,12 +1,12 @@
 """A clean-up and a run at once: each step of one between any two calls of the other."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from cleanup_steps import Steps
 from dockerimage_replication.aws import Aws
 from dockerimage_replication.cleanup import Cleaner
 from dockerimage_replication.progress import Progress
@@ -38,36 +38,6 @@ def usage(aws: Aws) -> UsageRecords:
     records = UsageRecords(aws.s3, BUCKET)
     records.record("dev", MODULE, {SHARED})
     return records
-
-
-class Steps:
-    """Does something of the other side before call number `at` of this side's AWS clients."""
-
-    def __init__(self, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.calls: list[str] = []
-        self._at: int | None = None
-        self._other: Callable[[], None] = lambda: None
-        for client in (aws.s3, aws.ecr):
-            original = client._make_api_call  # type: ignore[union-attr]
-
-            def call(operation: str, parameters: Any, made: Any = original) -> Any:  # noqa: ANN401
-                self._before(operation)
-                return made(operation, parameters)
-
-            monkeypatch.setattr(client, "_make_api_call", call)
-
-    def interrupt(self, at: int, other: Callable[[], None]) -> None:
-        self.calls, self._at, self._other = [], at, other
-
-    @property
-    def happened(self) -> bool:
-        return self._at is None
-
-    def _before(self, operation: str) -> None:
-        self.calls.append(operation)
-        if self._at is not None and len(self.calls) > self._at:
-            self._at = None
-            self._other()
 
 
 @pytest.fixture

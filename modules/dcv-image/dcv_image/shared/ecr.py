@@ -93,7 +93,10 @@ def owned_repositories(client: "ECRClient", owner: Owner, prefix: str) -> Iterat
     for repository in repositories(client):
         if not repository["repositoryName"].startswith(prefix):
             continue
-        tags = client.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
+        try:
+            tags = client.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
+        except client.exceptions.RepositoryNotFoundException:
+            continue  # another destroy has deleted it since the listing
         if owner.owns(tags):
             yield repository["repositoryName"]
 

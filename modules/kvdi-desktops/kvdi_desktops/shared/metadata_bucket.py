@@ -88,26 +88,30 @@ def is_owned(client: "S3Client", name: str, project: str) -> bool:
 
 
 def object_keys(client: "S3Client", name: str) -> Iterator[str]:
-    """Keys of the bucket's current objects (old versions do not count)."""
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
-        yield from (item["Key"] for item in page.get("Contents", []))
+    """Keys of the bucket's current objects (old versions do not count); none when it is gone."""
+    try:
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+            yield from (item["Key"] for item in page.get("Contents", []))
+    except client.exceptions.NoSuchBucket:
+        return
 
 
 def delete_bucket(client: "S3Client", name: str) -> bool:
     """Delete a bucket whose current objects are gone, with the old versions that it keeps.
 
     Returns:
-        False when another deployment has written an object meanwhile: it and the bucket stay.
+        False when another deployment has written an object meanwhile: it and the bucket stay; or when
+        another clean-up has deleted it.
     """
-    versions = list(_versions(client, name))
-    if any(is_current for _key, _version, is_current in versions):
-        return False
-    for key, version, _is_current in versions:
-        client.delete_object(Bucket=name, Key=key, VersionId=version)
     try:
+        versions = list(_versions(client, name))
+        if any(is_current for _key, _version, is_current in versions):
+            return False
+        for key, version, _is_current in versions:
+            client.delete_object(Bucket=name, Key=key, VersionId=version)
         client.delete_bucket(Bucket=name)
     except client.exceptions.ClientError as error:
-        if _code(error) == "BucketNotEmpty":
+        if _code(error) in ("BucketNotEmpty", "NoSuchBucket"):
             return False
         raise
     return True
@@ -132,7 +136,7 @@ def _tags(client: "S3Client", name: str) -> "list[TagTypeDef]":
     try:
         return client.get_bucket_tagging(Bucket=name)["TagSet"]
     except client.exceptions.ClientError as error:
-        if _code(error) == "NoSuchTagSet":
+        if _code(error) in ("NoSuchTagSet", "NoSuchBucket"):
             return []
         raise
 

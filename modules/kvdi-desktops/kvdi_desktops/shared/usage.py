@@ -18,6 +18,7 @@ Whichever writes first, the other one sees it.
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -122,8 +123,9 @@ class UsageRecords:
         _confirmed(self._read(record_key(deployment, module)), deployment, module, repositories)
 
     def release(self, deployment: str, module: str) -> None:
-        """Forget the deployment's module; a record that is gone already is fine."""
-        self.client.delete_object(Bucket=self.bucket, Key=record_key(deployment, module))
+        """Forget the deployment's module; a record that is gone already, or its bucket, is fine."""
+        with suppress(self.client.exceptions.NoSuchBucket):
+            self.client.delete_object(Bucket=self.bucket, Key=record_key(deployment, module))
 
     def withdraw(self, record: Record, repositories: frozenset[str]) -> None:
         """Take repositories out of a record as it was read; without any left it is removed.
