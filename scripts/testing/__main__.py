@@ -14,10 +14,12 @@ from localcloud.layout import Layout
 from localcloud.progress import Progress
 from localcloud.services import Services
 
+from . import kubernetes
 from .checks import run_checks
 
 ENGINE_PROGRAMS = ("podman", "unshare", "setpriv")
-FAST_PROGRAMS = ("git", "shellcheck", "docker-registry", "mmdebstrap", "openssl", "skopeo")
+FAST_PROGRAMS = ("git", "shellcheck", "docker-registry", "mmdebstrap", "openssl", "skopeo", "etcd")
+CACHE = Path(os.environ.get("AIRGAP_CACHE_DIR") or Path.home() / ".cache" / "airgap-modules")
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +34,8 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace, pytest_arguments: list[str]) -> int:
     progress = Progress()
-    packages.ensure_programs([*FAST_PROGRAMS, *(() if options.fast else ENGINE_PROGRAMS)], progress)
+    needed = [*FAST_PROGRAMS, *(() if options.fast else ENGINE_PROGRAMS), *kubernetes.missing(CACHE)]
+    packages.ensure_programs(needed, progress)
     python_bin = Path(sys.executable).parent
     # Where the tests keep the logs of what they ran; the folder is the same for every run.
     logs = REPOSITORY / ".local" / "test-logs"

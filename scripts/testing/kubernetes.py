@@ -6,6 +6,7 @@ server. Building takes some minutes, once for each machine.
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from localcloud import commands, packages
@@ -29,7 +30,7 @@ def ensure_kubernetes(cache: Path, progress: Progress) -> Path:
     Raises:
         LocalCloudError: it cannot be built here; the text says why.
     """
-    folder = cache / "kubernetes" / VERSION
+    folder = _folder(cache)
     with filling(folder) as unfinished:
         if unfinished is not None:
             packages.ensure_programs(BUILD_PROGRAMS, progress)
@@ -39,6 +40,15 @@ def ensure_kubernetes(cache: Path, progress: Progress) -> Path:
                 _build(_source(unfinished / "source"), unfinished)
             shutil.rmtree(unfinished / "source")
     return folder
+
+
+def missing(cache: Path) -> Sequence[str]:
+    """The programs that building takes, when the cache does not have what they build."""
+    return () if _folder(cache).is_dir() else BUILD_PROGRAMS
+
+
+def _folder(cache: Path) -> Path:
+    return cache / "kubernetes" / VERSION
 
 
 def _source(folder: Path) -> Path:

@@ -10,11 +10,13 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 MODULE = TESTS.parent
-for folder in (TESTS, MODULE, MODULE / "image"):
+REPOSITORY = MODULE.parent.parent
+for folder in (TESTS, MODULE, MODULE / "image", REPOSITORY / "tests", REPOSITORY / "scripts"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
 from dcv_fakes import FakeEngine, FakeRegistry  # noqa: E402
+from support.kube.fixtures import control_plane  # noqa: E402, F401  a fixture
 
 ACCOUNT = "123456789012"
 REGISTRY_HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
