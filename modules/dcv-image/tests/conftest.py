@@ -11,7 +11,7 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 MODULE = TESTS.parent
 REPOSITORY = MODULE.parent.parent
-for folder in (TESTS, MODULE, MODULE / "image", REPOSITORY / "tests", REPOSITORY / "scripts"):
+for folder in (REPOSITORY / "tests", REPOSITORY / "scripts", TESTS, MODULE, MODULE / "image"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
