@@ -32,6 +32,9 @@ def checks(python_bin: Path) -> Iterator[Check]:
     yield Check("mypy chartfacts", [mypy, "-p", "chartfacts"], "scripts:modules/dockerimage-replication")
     for module in modules(REPOSITORY):
         yield Check(f"mypy {module.name}", [mypy, "-p", module.package_name], str(module.folder))
+    for folder in _image_packages():
+        name = folder.relative_to(REPOSITORY / "modules")
+        yield Check(f"mypy {name}", [mypy, "--strict", "-p", folder.name], str(folder.parent))
     yield Check(
         "hadolint",
         [str(python_bin / "hadolint"), *map(str, sorted(REPOSITORY.glob("modules/**/Dockerfile")))],
@@ -51,6 +54,12 @@ def run_checks(python_bin: Path, environment: dict[str, str]) -> list[str]:
         if done.returncode != 0:
             failed.append(check.name)
     return failed
+
+
+def _image_packages() -> list[Path]:
+    """The Python packages that modules put into their images."""
+    found = REPOSITORY.glob("modules/*/image*/**/__init__.py")
+    return sorted(init.parent for init in found if not (init.parent.parent / "__init__.py").exists())
 
 
 def _shell_scripts() -> list[Path]:

@@ -1,52 +1,57 @@
-"""`python -m dcv_server health` for probes, `python -m dcv_server status` for people."""
+"""The commands of `dcv-image`: `run` for the container, `health` for probes, `status` for people."""
 
 from __future__ import annotations
 
-import argparse
-import platform
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from .health import UnhealthyError, check
-
-OS_RELEASE = Path("/etc/os-release")
+USAGE = "usage: dcv-image run | health [--ready] | status"
 
 
-def health() -> int:
+def main(arguments: Sequence[str]) -> int:
+    """Run one command. No more is imported than it needs: a probe has to be quick."""
+    if list(arguments) in (["health"], ["health", "--ready"]):
+        return health("--ready" in arguments)
+    if list(arguments) == ["status"]:
+        return status()
+    if list(arguments) == ["run"]:
+        from .supervisor import supervise
+
+        return supervise(os.environ)
+    print(USAGE, file=sys.stderr)
+    return 2
+
+
+def health(ready: bool) -> int:
     """Say in one line whether the session can be used; the exit status says it too."""
+    from .health import UnhealthyError, check
+
     try:
-        print(f"healthy: {check()}")
+        session = check()
+        if ready:
+            from .readiness import check_ready
+
+            check_ready(session)
     except UnhealthyError as reason:
         print(f"unhealthy: {reason}", file=sys.stderr)
         return 1
+    print(f"healthy: the session is valid and its display :{session.display} answers")
     return 0
 
 
 def status() -> int:
     """Say what this image is, then its health."""
+    import platform
+
+    from .operating_system import pretty_name
+
     print(
-        f"dcv-image: Amazon DCV session image on {_operating_system()}, Python {platform.python_version()}",
+        f"dcv-image: Amazon DCV session image on {pretty_name()}, Python {platform.python_version()}",
         flush=True,
     )
-    return health()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command."""
-    commands = {"health": health, "status": status}
-    parser = argparse.ArgumentParser(prog="dcv-image")
-    parser.add_argument("command", choices=sorted(commands))
-    return commands[parser.parse_args(arguments).command]()
-
-
-def _operating_system() -> str:
-    for line in OS_RELEASE.read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition("=")
-        if name == "PRETTY_NAME":
-            return value.strip('"')
-    return "an unknown operating system"
+    return health(ready=False)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,27 @@ class SessionError(Exception):
     """There is no session that can be used; the text says why."""
 
 
+class LateError(SessionError):
+    """The DCV server's client gave no answer in time."""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What the server says of one of its licences; texts as given, empty where it says nothing."""
+
+    product: str
+    status: str
+    checked: str
+    expires: str
+
+
 @dataclass(frozen=True)
 class Session:
     """A session that the DCV server calls usable."""
 
     display: int
     authority: Path | None
+    licences: tuple[Licence, ...] = ()
 
 
 def describe(session_id: str, seconds: float) -> Session:
@@ -36,41 +51,67 @@ def describe(session_id: str, seconds: float) -> Session:
     Raises:
         SessionError: there is no server, no such session, or no usable answer within the time.
     """
-    program = shutil.which(PROGRAM)
-    if program is None:
-        raise SessionError("the DCV server is not installed in this image")
-    answer = _document(_output([program, "describe-session", session_id, "--json"], seconds))
+    status, output = run(["describe-session", session_id, "--json"], seconds)
+    if status != 0:
+        raise SessionError(_why_not(session_id, status, output, seconds))
+    answer = _document(output)
     if answer.get("id") != session_id:
         raise SessionError(f"`dcv describe-session {session_id}` described {answer.get('id')!r} instead")
-    status = str(answer.get("status") or "")
-    if status.upper() not in USABLE:
-        raise SessionError(f"the session {session_id} is not usable: its status is {status}")
+    state = str(answer.get("status") or "")
+    if state.upper() not in USABLE:
+        raise SessionError(f"the session {session_id} is not usable: its status is {state}")
     authority = answer.get("x11-authority")
-    return Session(_display(answer.get("x11-display")), Path(str(authority)) if authority else None)
-
-
-def _output(command: list[str], seconds: float) -> str:
-    # A session of its own, so that a client that hangs goes with all that it started.
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
+    return Session(
+        _display(answer.get("x11-display")),
+        Path(str(authority)) if authority else None,
+        tuple(_licences(answer.get("licenses"))),
     )
+
+
+def installed() -> bool:
+    """Whether there is a DCV server to ask."""
+    return any(os.access(Path(folder) / PROGRAM, os.X_OK) for folder in os.get_exec_path())
+
+
+def run(arguments: Sequence[str], seconds: float) -> tuple[int, str]:
+    """Exit status and output of the DCV server's client.
+
+    Raises:
+        SessionError: it cannot be run.
+        LateError: it did not end within the time.
+    """
+    try:
+        # A session of its own, so that a client that hangs goes with all that it started.
+        process = subprocess.Popen(
+            [PROGRAM, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SessionError(f"`dcv` cannot be run: {error.strerror}") from None
     try:
         output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise SessionError(f"`dcv describe-session` gave no answer within {seconds:.1f} s") from None
-    if process.returncode != 0:
-        raise SessionError(
-            f"`dcv describe-session` failed with status {process.returncode}; the session is closed or the "
-            f"DCV server does not run: {_quoted(output)}"
-        )
-    return str(output)
+        raise LateError(f"`dcv {arguments[0]}` gave no answer within {seconds:.1f} s") from None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return process.returncode, output.decode("utf-8", "replace")
+
+
+def _why_not(session_id: str, status: int, output: str, seconds: float) -> str:
+    """Tell a closed session from a client that fails: only a client that works lists the others."""
+    try:
+        listed, sessions = run(["list-sessions", "--json"], seconds)
+        ids = [entry.get("id") for entry in json.loads(sessions)] if listed == 0 else None
+    except (LateError, ValueError, AttributeError, TypeError):
+        ids = None
+    if ids is not None and session_id not in ids:
+        return f"the session {session_id} is closed; the DCV server itself answers"
+    return f"`dcv describe-session` failed with status {status}: {_quoted(output)}"
 
 
 def _document(output: str) -> dict[str, Any]:
@@ -86,10 +127,24 @@ def _document(output: str) -> dict[str, Any]:
 def _display(name: object) -> int:
     if not name:
         raise SessionError("the session has no display yet")
-    found = re.fullmatch(r":(\d+)(?:\.\d+)?", str(name))
+    found = re.fullmatch(r":(\d{1,5})(?:\.\d+)?", str(name))
     if not found:
         raise SessionError(f"the session's display is no local one: {_quoted(str(name))}")
     return int(found.group(1))
+
+
+def _licences(listed: object) -> list[Licence]:
+    """Licences as far as the answer is of the documented form; a probe does not fail over the rest."""
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    return [
+        Licence(
+            *(
+                str(entry.get(key) or "")
+                for key in ("product", "status", "check-timestamp", "expiration-date")
+            )
+        )
+        for entry in entries
+    ]
 
 
 def _quoted(text: str) -> str:

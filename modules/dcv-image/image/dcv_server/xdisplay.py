@@ -1,77 +1,106 @@
-"""Talks to an X server over its Unix socket: just enough to know that it answers.
+"""Talks to an X server over its Unix socket: just enough to know that it answers and takes the cookie.
 
-A connection alone proves nothing, for the kernel accepts it even when the server is stopped. So the
-first message of the X protocol is sent, and the server has to reply (X Window System Protocol,
-Connection Setup).
+A connection alone proves nothing, for the kernel accepts it even when the server is stopped. So the first
+message of the X protocol is sent, and the server has to reply (X Window System Protocol, Connection Setup).
 """
 
 from __future__ import annotations
 
 import socket
+import stat
 import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-SOCKETS = Path("/tmp/.X11-unix")  # noqa: S108 - where every X server puts its sockets
-COOKIE_NAME = b"MIT-MAGIC-COOKIE-1"
-REPLIES = {0, 1, 2}  # Failed, Success, Authenticate: each comes from a server that lives
+from .process_table import STOPPED, state_of
+from .xauthority import COOKIE_NAME
+
+TEMPORARY = Path("/tmp")  # noqa: S108 - where every X server puts its lock, and the folder of its socket
+SOCKETS = TEMPORARY / ".X11-unix"
+FAILED, SUCCESS, AUTHENTICATE = 0, 1, 2
+CREDENTIALS = struct.Struct("3i")  # struct ucred (unix(7))
 
 
 class DisplayError(Exception):
     """The display does not answer; the text says why."""
 
 
-def greet(display: int, cookie: bytes, sockets: Path, seconds: float) -> None:
-    """Open a connection to the display and wait for the X server's reply.
+class RefusedCookieError(DisplayError):
+    """The X server lives, but does not take the cookie."""
 
-    A refusal is a reply too. The cookie only keeps refusals out of the server's log.
+
+def greet(display: int, cookie: bytes, seconds: float, sockets: Path = SOCKETS) -> None:
+    """Open a connection to the display and wait for the X server to accept it.
 
     Raises:
-        DisplayError: no socket, no listener, or no reply within the time.
+        RefusedCookieError: the server answers, and refuses.
+        DisplayError: no socket, no listener, a listener of others, or no reply within the time.
     """
     path = sockets / f"X{display}"
+    _look_at(path)
+    process = _lock_holder(sockets.parent / f".X{display}-lock")
+    if process is not None:
+        _require_running(process, path)
     end = time.monotonic() + seconds
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         try:
             connection.connect(str(path))
+            process, _, _ = CREDENTIALS.unpack(
+                connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+            )
+            _require_ours(process, path)
             connection.sendall(_setup(cookie))
             connection.settimeout(max(end - time.monotonic(), 0.01))
             reply = connection.recv(1)
         except FileNotFoundError:
-            raise DisplayError(f"the display socket {path} does not exist") from None
+            raise _missing(path) from None
         except ConnectionRefusedError:
             raise DisplayError(f"nothing listens on the display socket {path}") from None
+        except socket.timeout:  # noqa: UP041 - another class than TimeoutError before Python 3.10
+            raise DisplayError(f"the X server behind {path} does not answer within {seconds:.1f} s") from None
         except OSError as error:
-            raise DisplayError(f"the X server behind {path} does not answer: {error}") from None
-    if not reply or reply[0] not in REPLIES:
+            raise DisplayError(f"the X server behind {path} broke off: {error.strerror}") from None
+    if reply in (bytes([FAILED]), bytes([AUTHENTICATE])):
+        raise RefusedCookieError(f"the X server behind {path} refuses the cookie that applications are given")
+    if reply != bytes([SUCCESS]):
         raise DisplayError(f"what listens on {path} is no X server")
 
 
-def read_cookie(authority: Path, display: int) -> bytes:
-    """The display's cookie from an X authority file; empty when there is none that we can read."""
+def _look_at(path: Path) -> None:
     try:
-        content = authority.read_bytes()
-    except OSError:
-        return b""
-    for number, name, data in _entries(content):
-        if name == COOKIE_NAME and number in (b"", str(display).encode()):
-            return data
-    return b""
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        raise _missing(path) from None
+    if not stat.S_ISSOCK(mode):
+        raise DisplayError(f"{path} is no socket: somebody put something else in its place")
 
 
-def _entries(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Display number, protocol name and data of each entry (`Xauthority` format; see libXau)."""
-    offset = 0
-    while offset + 2 <= len(content):
-        offset += 2  # the address family; the address follows as the first of four counted fields
-        fields = []
-        for _ in range(4):
-            (length,) = struct.unpack_from(">H", content.ljust(offset + 2, b"\0"), offset)
-            fields.append(content[offset + 2 : offset + 2 + length])
-            offset += 2 + length
-        yield fields[1], fields[2], fields[3]
+def _missing(path: Path) -> DisplayError:
+    return DisplayError(f"the display socket {path} does not exist")
+
+
+def _lock_holder(lock: Path) -> int | None:
+    """The process that the X server's lock file names; servers may go without one."""
+    try:
+        return int(lock.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _require_ours(process: int, path: Path) -> None:
+    """A listener in another container has no process id here (unix(7), pid_namespaces(7))."""
+    if process == 0:
+        raise DisplayError(f"the socket {path} belongs to another container: ours was replaced")
+    _require_running(process, path)
+
+
+def _require_running(process: int, path: Path) -> None:
+    state = state_of(process)
+    if state is None:
+        raise DisplayError(f"the X server of {path} (process {process}) is dead")
+    if state in STOPPED:
+        raise DisplayError(f"the X server behind {path} (process {process}) is stopped")
 
 
 def _setup(cookie: bytes) -> bytes:

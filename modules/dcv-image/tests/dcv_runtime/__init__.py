@@ -1,0 +1,1 @@
+"""Tests of what runs in the image: `image/dcv_server`, `image/bin`."""
