@@ -32,7 +32,7 @@ def health(ready: bool) -> int:
         if ready:
             from .readiness import check_ready
 
-            check_ready(session)
+            check_ready(session, os.environ)
     except UnhealthyError as reason:
         print(f"unhealthy: {reason}", file=sys.stderr)
         return 1

@@ -33,9 +33,12 @@ def call(
     arguments: Mapping[str, object],
     environment: Mapping[str, str],
     *,
+    credentials: AwsCredentials | None = None,
     seconds: float = SECONDS,
 ) -> dict[str, Any]:
     """The answer of one operation, such as `secretsmanager.GetSecretValue` of `secretsmanager`.
+
+    `credentials`: of a caller that keeps them between calls; found for this call when there are none.
 
     Raises:
         CredentialsError: there are no credentials to sign with.
@@ -45,7 +48,7 @@ def call(
     url = endpoint(service, environment)
     body = json.dumps(arguments).encode()
     headers = signed_headers(
-        url, service, region(environment), target, body, find(environment), time.gmtime()
+        url, service, region(environment), target, body, credentials or find(environment), time.gmtime()
     )
     try:
         answer = request("POST", url, headers, body, seconds=seconds)

@@ -37,9 +37,12 @@ def request(
     body: bytes | None = None,
     *,
     proxied: bool = True,
+    trust: ssl.SSLContext | None = None,
     seconds: float = SECONDS,
 ) -> bytes:
-    """The body of the answer. `proxied`: whether the environment's proxy counts.
+    """The body of the answer.
+
+    `proxied`: whether the environment's proxy counts. `trust`: for https, in place of the system's.
 
     Raises:
         UnreachableError: there was no answer.
@@ -48,13 +51,13 @@ def request(
     asked = urllib.request.Request(url, data=body, headers=dict(headers), method=method)  # noqa: S310
     host = asked.host
     try:
-        with _opener(proxied).open(asked, timeout=seconds) as answer:
+        with _opener(proxied, trust or _trust()).open(asked, timeout=seconds) as answer:
             return bytes(answer.read(LARGEST))
     except urllib.error.HTTPError as error:
         raise RefusedError(error.code, error.read(LARGEST)) from None
     except urllib.error.URLError as error:
         raise UnreachableError(f"{host} cannot be reached: {error.reason}") from None
-    except socket.timeout:  # noqa: UP041 - another class than TimeoutError before Python 3.10
+    except socket.timeout:  # another class than TimeoutError before Python 3.10
         raise UnreachableError(f"{host} did not answer within {seconds:g} s") from None
     except (OSError, http.client.HTTPException) as error:
         raise UnreachableError(f"{host} broke off: {type(error).__name__}") from None
@@ -67,11 +70,14 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _opener(proxied: bool) -> urllib.request.OpenerDirector:
-    context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+def _trust() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+
+
+def _opener(proxied: bool, trust: ssl.SSLContext) -> urllib.request.OpenerDirector:
     handlers: list[urllib.request.BaseHandler] = [
         _NoRedirects(),
-        urllib.request.HTTPSHandler(context=context),
+        urllib.request.HTTPSHandler(context=trust),
     ]
     if not proxied:
         handlers.append(urllib.request.ProxyHandler({}))

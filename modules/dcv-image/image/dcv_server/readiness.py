@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .health import UnhealthyError
+from .publication import state
+from .publication.settings import PublicationSettings
 from .session import Session
 from .xdisplay import SOCKETS, TEMPORARY
 
@@ -22,8 +25,8 @@ LEAST_FREE = 64 * 1024  # bytes
 CLOCK_SLACK = 300.0
 
 
-def check_ready(session: Session) -> None:
-    """Look at volumes and clock.
+def check_ready(session: Session, environment: Mapping[str, str]) -> None:
+    """Look at volumes, clock and publication.
 
     Raises:
         UnhealthyError: with the first reason.
@@ -31,6 +34,10 @@ def check_ready(session: Session) -> None:
     for volume in VOLUMES:
         _require_space(volume)
     _require_clock(session, time.time())
+    if PublicationSettings.from_environment(environment).enabled:
+        problem = state.problem(f":{session.display}")
+        if problem:
+            raise UnhealthyError(problem)
 
 
 def _require_space(volume: Path) -> None:
@@ -60,8 +67,7 @@ def _seconds(stamp: str) -> float | None:
     """Seconds since 1970 of an ISO 8601 time in UTC; None when it is of another form."""
     for form in ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ"):
         try:
-            # datetime.UTC came with Python 3.11.
-            found = datetime.strptime(stamp, form).replace(tzinfo=timezone.utc)  # noqa: UP017
+            found = datetime.strptime(stamp, form).replace(tzinfo=timezone.utc)
         except ValueError:
             continue
         return found.timestamp()

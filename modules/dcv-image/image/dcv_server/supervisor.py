@@ -21,7 +21,6 @@ from .xauthority import path_of
 from .xdisplay import SOCKETS
 
 PUBLISHER = Path("/opt/dcv_server/scripts/update_parameters.py")
-PYTHON = "/usr/local/bin/dcv-python"
 LOOK_SECONDS = 5.0  # between two looks at the session's display
 PUBLISHER_WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds before a publication that ended is started again
 CLOSE_SECONDS = 5.0  # for closing the session
@@ -77,7 +76,7 @@ class Publisher:
             self._failures += 1
             self._due, self.process = now + wait, None
         if self.process is None and now >= self._due and PUBLISHER.exists():
-            self.process = processes.start([PYTHON, "-B", str(PUBLISHER)], self._environment)
+            self.process = processes.start([str(PUBLISHER)], self._environment)
 
 
 def _keep(environment: Mapping[str, str], started: Started, wake_up: int) -> int:

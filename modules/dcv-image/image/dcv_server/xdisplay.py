@@ -57,7 +57,7 @@ def greet(display: int, cookie: bytes, seconds: float, sockets: Path = SOCKETS) 
             raise _missing(path) from None
         except ConnectionRefusedError:
             raise DisplayError(f"nothing listens on the display socket {path}") from None
-        except socket.timeout:  # noqa: UP041 - another class than TimeoutError before Python 3.10
+        except socket.timeout:  # another class than TimeoutError before Python 3.10
             raise DisplayError(f"the X server behind {path} does not answer within {seconds:.1f} s") from None
         except OSError as error:
             raise DisplayError(f"the X server behind {path} broke off: {error.strerror}") from None

@@ -11,7 +11,7 @@ from typing import Any
 
 # The README's table of capabilities: each is here for a reason that `test_capabilities` shows.
 CAPABILITIES = ("CHOWN", "KILL", "SETGID", "SETUID")
-VOLUMES = ("/run", "/tmp", "/home", "/var/log/dcv", "/var/lib/dcv-image/accounts")
+VOLUMES = ("/run", "/tmp", "/home", "/var/log", "/var/lib/dcv-image/accounts")
 WAIT_SECONDS = 60.0
 EMULATOR_PORT = 4566
 
