@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# The systemd family: systemd as the first process, and one of the desktop user's own.
+
+set_up_family() {
+    local own=$PARTS/families/systemd
+    install -D -m 0644 -t /etc/systemd/system "$own"/system/*
+    install -D -m 0644 "$own/manager.conf" /etc/systemd/system.conf.d/kvdi-desktop.conf
+    install -D -m 0644 "$own/user-manager.conf" /etc/systemd/user.conf.d/kvdi-desktop.conf
+    systemctl set-default kvdi-desktop.target
+    # The image's own processes replace what packages would start for every user.
+    systemctl --global mask pulseaudio.service pulseaudio.socket
+    # systemd makes an identity for each container.
+    : >/etc/machine-id
+    # ENABLE_ROOT: the start writes the rule where it is looked for; no folder, no rule.
+    echo "@includedir /run/kvdi-desktop/sudoers.d" >>/etc/sudoers
+}

@@ -1,0 +1,140 @@
+#!/bin/bash
+# Adds one desktop to the image, or makes the base, in two steps: its packages, which are recorded, and its
+# processes and files. Each step removes what would differ from build to build.
+#
+#   install.sh packages|set-up DESKTOP
+#
+# shellcheck source-path=SCRIPTDIR
+# Reads: SYSTEM and FAMILY (the base records them for the images on top of it), OS_PACKAGES_MIRROR.
+set -euo pipefail
+
+readonly PARTS=/usr/share/kvdi-desktops/parts
+readonly RECORDS=/usr/share/kvdi-desktops
+# Languages that a desktop speaks when LANG asks for one; C.UTF-8 is always there.
+# shellcheck disable=SC2034 # the system's part reads them
+readonly LOCALES=(en_US.UTF-8 en_GB.UTF-8 de_DE.UTF-8 fr_FR.UTF-8 es_ES.UTF-8 it_IT.UTF-8 nl_NL.UTF-8 pt_BR.UTF-8)
+
+fail() {
+    echo "error: $*" >&2
+    exit 1
+}
+
+# The packages that a list names for this system; a number sign begins a comment.
+listed() {
+    local file
+    for file in "$@"; do
+        [[ ! -f $file ]] || sed 's/#.*//' "$file"
+    done | xargs
+}
+
+read_system() {
+    # shellcheck source=/dev/null
+    . /etc/os-release
+    if [[ -f $RECORDS/system ]]; then
+        SYSTEM=$(<"$RECORDS/system")
+        FAMILY=$(<"$RECORDS/family")
+    fi
+    [[ -f $PARTS/systems/${SYSTEM:=}.sh ]] ||
+        fail "SYSTEM is \"$SYSTEM\": give one of $(cd "$PARTS/systems" && echo *.sh | sed 's/\.sh//g')"
+    [[ ${FAMILY:=} == supervisord || $FAMILY == systemd ]] ||
+        fail "FAMILY is \"$FAMILY\": give one of supervisord systemd"
+    # shellcheck source=systems/debian.sh
+    . "$PARTS/systems/$SYSTEM.sh"
+    if [[ ${ID:-} != "$SYSTEM" ]] || ! command -v "$PACKAGE_MANAGER" >/dev/null; then
+        fail "the base image is ${PRETTY_NAME:-unknown}, without the package manager $PACKAGE_MANAGER that" \
+            "images of the system $SYSTEM are made with: give a base image of $SYSTEM"
+    fi
+}
+
+install_listed() {
+    local packages
+    read -r -a packages <<<"$(listed "$@")"
+    [[ ${#packages[@]} -eq 0 ]] || install_packages "${packages[@]}"
+}
+
+# What a desktop adds for this family, at its place in the file system.
+install_files() {
+    local folder=$1
+    [[ ! -d $folder/files ]] || cp -R "$folder/files/." /
+    case $FAMILY in
+    supervisord) install_processes "$folder/processes" .conf /etc/supervisor/conf.d ;;
+    systemd)
+        install_processes "$folder/processes" .service /etc/systemd/user
+        enable_processes "$folder/processes"
+        ;;
+    esac
+}
+
+install_processes() {
+    local folder=$1 ending=$2 target=$3
+    mkdir -p "$target"
+    find "$folder" -name "*$ending" -exec install -m 0644 -t "$target" {} + 2>/dev/null || true
+}
+
+enable_processes() {
+    local unit
+    for unit in "$1"/*.service; do
+        [[ ! -f $unit ]] || systemctl --quiet --global enable "$(basename "$unit")"
+    done
+}
+
+add_packages() {
+    local desktop=$1
+    [[ -z ${OS_PACKAGES_MIRROR:-} ]] || use_mirror "$OS_PACKAGES_MIRROR"
+    [[ $desktop != base ]] || leave_documents_out
+    refresh_packages
+    if [[ $desktop == base ]]; then
+        leave_out_what_weighs
+        make_locales
+    fi
+    install_listed "$RECORDS/$desktop/packages/$SYSTEM.txt" "$RECORDS/$desktop/packages/$SYSTEM-$FAMILY.txt"
+    restore_sources
+    record
+    # Compiled by the packages' own scripts, never twice the same.
+    find / -xdev -type d -name __pycache__ -prune -exec rm -rf {} +
+}
+
+set_up() {
+    local desktop=$1
+    if [[ $desktop == base ]]; then
+        # shellcheck source=set-up.sh
+        . "$PARTS/set-up.sh"
+        # shellcheck source=families/supervisord/set-up.sh
+        . "$PARTS/families/$FAMILY/set-up.sh"
+        set_up_base
+        set_up_family
+    fi
+    install_files "$RECORDS/$desktop"
+    # shellcheck source=/dev/null
+    [[ ! -f $RECORDS/$desktop/set-up.sh ]] || . "$RECORDS/$desktop/set-up.sh"
+    [[ $desktop != base ]] || python3 -IBS "$PARTS/compile.py"
+}
+
+record() {
+    echo "$SYSTEM" >"$RECORDS/system"
+    echo "$FAMILY" >"$RECORDS/family"
+    list_packages | LC_ALL=C sort >"$RECORDS/packages.txt"
+    python3 -IBS "$PARTS/sbom.py" "$RECORDS/packages.txt" "$ID" "${VERSION_ID:-rolling}" >"$RECORDS/sbom.spdx.json"
+}
+
+# What differs between two builds of the same packages.
+clean() {
+    clean_packages
+    find /var/log -type f -delete
+    rm -rf /etc/{passwd,group,shadow,gshadow,subuid,subgid}- /tmp/* /var/tmp/* /root/.cache /var/cache/fontconfig/*
+    # Accounts that packages made carry the day on which this ran.
+    sed -i -E 's/^([^:]*:[^:]*:)[0-9]+:/\119000:/' /etc/shadow
+}
+
+main() {
+    local phase=$1 desktop=$2
+    read_system
+    case $phase in
+    packages) add_packages "$desktop" ;;
+    set-up) set_up "$desktop" ;;
+    *) fail "there is no phase \"$phase\": give packages or set-up" ;;
+    esac
+    clean
+}
+
+main "$@"

@@ -1,0 +1,72 @@
+"""Folders that live as long as the container."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .errors import DesktopError, say
+
+RUN = Path("/run")
+TEMPORARY = Path("/tmp")  # noqa: S108 - the manager mounts it for the desktop alone
+
+
+def state(uid: int, run: Path = RUN) -> Path | None:
+    """The folder of what a start finds out, to which the image's own links lead.
+
+    Returns:
+        None when `/run` cannot be written; then the links lead nowhere.
+    """
+    folder = run / "kvdi-desktop"
+    try:
+        folder.mkdir(mode=0o755, exist_ok=True)
+        probe = folder / "machine-id"
+        probe.write_text(f"{os.urandom(16).hex()}\n", encoding="ascii")
+    except OSError as error:
+        say(f"{folder} cannot be made ({error.strerror}): uid {uid} has no name; mount a writable {run}")
+        return None
+    return folder
+
+
+def runtime(uid: int, gid: int, run: Path = RUN, temporary: Path = TEMPORARY) -> Path:
+    """The user's XDG_RUNTIME_DIR.
+
+    Raises:
+        DesktopError: neither `/run` nor `/tmp` can hold it.
+    """
+    reasons = []
+    for folder in (run / "user" / str(uid), temporary / f"runtime-{uid}"):
+        reason = _own(folder, uid, gid)
+        if reason is None:
+            return folder
+        reasons.append(f"{folder}: {reason}")
+    raise DesktopError(f"the user has no folder for sockets ({'; '.join(reasons)}): mount a writable {run}")
+
+
+def give(folder: Path, uid: int, gid: int) -> None:
+    """As root, let the user make sockets in the folder: never below it, and never in a shared one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_uid == 0 and folder.stat().st_mode & 0o002 == 0:
+            os.chown(folder, uid, gid)
+    except OSError as error:
+        say(f"the folder {folder} cannot be given to uid {uid}: {error.strerror}")
+
+
+def home_link(folder: Path, home: Path) -> None:
+    """Let `/mnt/home`, where the file transfer sees the home, lead to the home here too."""
+    link = folder / "home"
+    link.unlink(missing_ok=True)
+    link.symlink_to(home)
+
+
+def _own(folder: Path, uid: int, gid: int) -> str | None:
+    """Make the folder the user's alone; say why that fails."""
+    try:
+        folder.parent.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0 and not folder.is_symlink():
+            os.chown(folder, uid, gid)
+    except OSError as error:
+        return error.strerror
+    return None if folder.lstat().st_uid == uid else "it is somebody else's"
