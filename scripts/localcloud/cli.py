@@ -6,7 +6,7 @@ import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import outputs
+from . import desktop_command, outputs
 from .cloud import Cloud
 from .errors import LocalCloudError
 from .layout import Layout
@@ -61,6 +61,8 @@ def _run(options: argparse.Namespace) -> int:
             cloud.destroy(options.manifest, options.verbose)
         cloud.progress.say("destroyed")
         return 0
+    if options.command == "desktop":
+        return desktop_command.run(options, cloud.layout, cloud.services, cloud.progress)
     if options.command == "down":
         with exclusive(cloud.layout):
             stopped = cloud.down()
@@ -128,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_manifest(destroy)
     _add_verbose(destroy)
     commands.add_parser("down", help="end every process and remove every mount that the local cloud made")
+    desktop_command.add_parser(commands)
     commands.add_parser("docker", help="the container engine of the local cloud: docker pull, run …")
     return parser
 

@@ -17,7 +17,7 @@ from localcloud.services import Services
 from . import kubernetes
 from .checks import run_checks
 
-ENGINE_PROGRAMS = ("podman", "unshare", "setpriv")
+ENGINE_PROGRAMS = ("podman", "unshare", "setpriv", "pactl", "parec", "xclip")
 FAST_PROGRAMS = ("git", "shellcheck", "docker-registry", "mmdebstrap", "openssl", "skopeo", "etcd")
 CACHE = Path(os.environ.get("AIRGAP_CACHE_DIR") or Path.home() / ".cache" / "airgap-modules")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from collection.modules import REPOSITORY, modules
 from localcloud.errors import LocalCloudError
 
-SCRIPT_PACKAGES = ("localcloud", "collection", "newmodule", "testing", "benchmarks")
+SCRIPT_PACKAGES = ("localcloud", "collection", "newmodule", "testing", "benchmarks", "desktops")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Desktop images, launched as kVDI's manager launches them: for the try-out, the benchmark and the tests."""
