@@ -1,9 +1,7 @@
-"""`python -m kvdi_desktops`: the module's own work."""
+"""`python -m kvdi_desktops apply` and `python -m kvdi_desktops destroy`, as the deployspec runs them."""
 
 import sys
 
 from .cli import main
-from .shared import edge
 
-if __name__ == "__main__":
-    sys.exit(edge.run(main))
+sys.exit(main())

@@ -98,7 +98,7 @@ class Catalogue:
         self.images = {image.name: image for image in _images(self.desktops)}
 
     @classmethod
-    def load(cls, folder: Path = FOLDER) -> "Catalogue":
+    def load(cls, folder: Path) -> "Catalogue":
         """Read every desktop below `folder`.
 
         Raises:

@@ -1,11 +1,12 @@
-"""The module's outputs: names that other modules depend on, and what they mean."""
+"""The module's metadata outputs: their names are a contract with the modules that consume them."""
 
 from typing import Final
 
-ENGINE_IMAGE: Final = "EngineImage"
-GREETING_PARAMETER_NAME: Final = "GreetingParameterName"
+IMAGE_URIS: Final = "DesktopImageUris"
+IMAGE_DIGEST_URIS: Final = "DesktopImageDigestUris"
 
 OUTPUTS: Final[dict[str, str]] = {
-    ENGINE_IMAGE: "The image under the name by which a container engine on this network finds it.",
-    GREETING_PARAMETER_NAME: "Name of the SSM parameter that holds the greeting.",
+    IMAGE_URIS: "JSON object from the name of each image to its URI by tag: "
+    '`{"debian-supervisord-xfce4": "<repository URI>:latest"}`.',
+    IMAGE_DIGEST_URIS: "The same by digest: `<repository URI>@sha256:…`. These never move.",
 }

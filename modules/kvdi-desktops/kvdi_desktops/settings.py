@@ -1,23 +1,133 @@
 """The module's parameters."""
 
-from pydantic import Field
+import json
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
+from pydantic import Field, field_validator
+
+from . import catalogue
+from .catalogue import Catalogue, Image
+from .shared.errors import UserError
 from .shared.settings import CommonParameters
+from .shared_build.names import checked_image_reference, checked_repository_name
 
-MAX_GREETING = 4096  # characters (Systems Manager user guide, standard parameters)
+DEFAULT_IMAGES = "debian-supervisord-base, debian-systemd-base"
+INVENTORY_PATH = re.compile(r"(?:s3://)?[^/\s]+/\S+")
 
 
 class Parameters(CommonParameters):
-    """What a manifest can set."""
+    """What a manifest can say about the desktop images."""
 
-    greeting: str = Field(
-        default="hello",
-        min_length=1,
-        max_length=MAX_GREETING,
-        description="Text that the SSM parameter holds.",
+    images: str = Field(
+        default=DEFAULT_IMAGES,
+        description="Which images to build, with those that they stand on: a list of names, of patterns such "
+        "as `debian-*`, or `all`.",
     )
-    image: str = Field(
-        default="docker.io/library/debian:bookworm",
-        min_length=1,
-        description="Image whose name for a container engine is given as an output.",
+    ecr_repository_prefix: str | None = Field(
+        default=None,
+        description="What the names of the ECR repositories begin with: `<prefix>/<image>`. Without it, "
+        "`<project>-kvdi-desktops`. The repositories are made when they do not exist.",
     )
+    replicated_ecr_images_metadata_s3_path: str | None = Field(
+        default=None,
+        description="`S3FullPath` of `dockerimage-replication` (`bucket/key`). With it the public bases are "
+        "taken from their private copies; without it, from their public names.",
+    )
+    debian_base_image: str = Field(
+        default="docker.io/library/debian:12-slim",
+        description="Public reference that the images of the system `debian` are built on.",
+    )
+    ubuntu_base_image: str = Field(
+        default="docker.io/library/ubuntu:24.04",
+        description="Public reference that the images of the system `ubuntu` are built on.",
+    )
+    arch_base_image: str = Field(
+        default="docker.io/library/archlinux:base",
+        description="Public reference that the images of the system `arch` are built on.",
+    )
+    os_packages_mirror: str | None = Field(
+        default=None,
+        description="URL of a mirror of the systems' packages, for networks without internet access: it has "
+        "Debian's at `debian` and `debian-security`, Ubuntu's at `ubuntu`, Arch's at `archlinux`. Without "
+        "it, packages come from where the base image takes them.",
+    )
+
+    @field_validator("images")
+    @classmethod
+    def _images_exist(cls, value: str) -> str:
+        try:
+            Catalogue.load(catalogue.FOLDER).select(_names(value))
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("ecr_repository_prefix")
+    @classmethod
+    def _prefix_is_valid(cls, value: str | None) -> str | None:
+        return None if value is None else checked_repository_name(value)
+
+    @field_validator("replicated_ecr_images_metadata_s3_path")
+    @classmethod
+    def _inventory_path_is_valid(cls, value: str | None) -> str | None:
+        if value is not None and not INVENTORY_PATH.fullmatch(value):
+            raise ValueError(f"must be an S3 path of the form bucket/key, not {value!r}")
+        return value
+
+    @field_validator("debian_base_image", "ubuntu_base_image", "arch_base_image")
+    @classmethod
+    def _base_image_is_valid(cls, value: str) -> str:
+        return checked_image_reference(value)
+
+    @field_validator("os_packages_mirror")
+    @classmethod
+    def _mirror_is_valid(cls, value: str | None) -> str | None:
+        return None if value is None else _checked_url(value)
+
+    @property
+    def selected(self) -> list[Image]:
+        """What to build, each image after the one that it stands on."""
+        return Catalogue.load(catalogue.FOLDER).select(_names(self.images))
+
+    @property
+    def bases(self) -> Mapping[str, str]:
+        """System -> public reference of its base."""
+        return {
+            "debian": self.debian_base_image,
+            "ubuntu": self.ubuntu_base_image,
+            "arch": self.arch_base_image,
+        }
+
+    def repository_prefix(self, project: str) -> str:
+        """What the names of the repositories begin with."""
+        return self.ecr_repository_prefix or f"{project}-kvdi-desktops"
+
+
+def _names(text: str) -> list[str]:
+    """A list as SeedFarmer hands it over (JSON), or names with commas or spaces between them."""
+    if text.lstrip().startswith("["):
+        try:
+            names = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"is not JSON ({error}): {text!r}") from None
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(f"must be a list of names, not {text!r}")
+    else:
+        names = re.split(r"[,\s]+", text.strip(", \n"))
+    if not any(names):
+        raise ValueError("names no image")
+    return list(names)
+
+
+def _checked_url(url: str) -> str:
+    """Only what a shell, a list of sources and an image's history may show: no credentials, no spaces."""
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is no number
+        complete = None
+    if not complete or not re.fullmatch(r"[A-Za-z0-9:/._~%\[\]-]+", url):
+        # Not repeated: it may hold a password.
+        raise ValueError("must be http(s)://host[:port][/path], without credentials")
+    return url.rstrip("/")

@@ -1,40 +1,46 @@
-"""The module's stack: what belongs to one deployment, named explicitly."""
+"""What belongs to one deployment alone: where its images can be looked up."""
 
 from collections.abc import Mapping
 
-import aws_cdk
+import aws_cdk as cdk
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from .module_outputs import GREETING_PARAMETER_NAME
-from .settings import Parameters
+from .module_outputs import IMAGE_DIGEST_URIS
 from .shared.settings import SeedFarmerSettings
 
+NO_IMAGES = "{}"  # on destroy, where no deploy was
 
-class KvdiDesktopsStack(aws_cdk.Stack):
-    """One SSM parameter, and the output that SeedFarmer makes the module's metadata."""
+
+class DesktopsStack(cdk.Stack):
+    """The URIs by digest in Systems Manager, for whoever renders templates, and the module's metadata."""
 
     def __init__(
         self,
         scope: Construct,
-        *,
         seedfarmer: SeedFarmerSettings,
-        parameters: Parameters,
         outputs: Mapping[str, str],
+        env: cdk.Environment,
     ) -> None:
-        super().__init__(scope, seedfarmer.stack_name, description="Module kvdi-desktops")
-        greeting = ssm.StringParameter(
-            self,
-            "Greeting",
-            parameter_name=_parameter_name(seedfarmer),
-            string_value=parameters.greeting,
+        super().__init__(
+            scope,
+            seedfarmer.stack_name,
+            env=env,
+            description=f"Desktop images of {seedfarmer.deployment_name}, {seedfarmer.module_name}",
         )
-        # Read from the resource, so that the output exists only when the parameter does.
-        metadata = {**outputs, GREETING_PARAMETER_NAME: greeting.parameter_name}
-        aws_cdk.CfnOutput(self, "metadata", value=self.to_json_string(metadata))
+        ssm.StringParameter(
+            self,
+            "ImageUris",
+            parameter_name=parameter_name(seedfarmer),
+            string_value=outputs.get(IMAGE_DIGEST_URIS, NO_IMAGES),
+            description="Desktop images: JSON object from name to URI by digest",
+            # A standard parameter has room for the URIs of about 20 images, an advanced one costs more.
+            tier=ssm.ParameterTier.INTELLIGENT_TIERING,
+        )
+        cdk.CfnOutput(self, "metadata", value=self.to_json_string(dict(outputs)))
 
 
-def _parameter_name(seedfarmer: SeedFarmerSettings) -> str:
+def parameter_name(seedfarmer: SeedFarmerSettings) -> str:
     """Outside `/<project>/<deployment>/`, whose parameters SeedFarmer takes for its own."""
     deployment = f"{seedfarmer.project_name}/{seedfarmer.deployment_name}"
-    return f"/airgap-modules/{deployment}/{seedfarmer.module_name}/greeting"
+    return f"/airgap-modules/{deployment}/{seedfarmer.module_name}/desktop-image-digest-uris"
