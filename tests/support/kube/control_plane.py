@@ -31,12 +31,14 @@ class ControlPlane:
         authority: certificate to trust it by.
         admin_token: may do everything.
         process: of the API server.
+        service_account_key: signs the tokens of service accounts.
     """
 
     url: str
     authority: Path
     admin_token: str
     process: "subprocess.Popen[bytes]"
+    service_account_key: Path
 
     @property
     def port(self) -> int:
@@ -136,7 +138,9 @@ def running_control_plane(programs: Path, folder: Path) -> Iterator[ControlPlane
     ):
         url = f"https://127.0.0.1:{port}"
         _wait_until_ready(url, certificates.authority, admin_token, process, folder)
-        yield ControlPlane(url, certificates.authority, admin_token, process)
+        yield ControlPlane(
+            url, certificates.authority, admin_token, process, certificates.service_account_key
+        )
 
 
 def _etcd_command(folder: Path, port: int, peer_port: int) -> list[str]:

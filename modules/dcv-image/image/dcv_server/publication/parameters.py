@@ -50,7 +50,10 @@ class Parameters:
 
     def _found(self) -> dict[str, str]:
         answer = self._call("GetParameters", {"Names": list(self._names.values())})
-        return {item["Name"]: item["Value"] for item in answer.get("Parameters") or []}
+        try:
+            return {item["Name"]: item["Value"] for item in answer.get("Parameters") or []}
+        except (TypeError, KeyError):
+            raise PublicationError("SSM answers GetParameters in a form that is not known") from None
 
     def _put(self, name: str, value: str) -> None:
         self._call("PutParameter", {"Name": name, "Value": value, "Type": "String", "Overwrite": True})

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 STATE_FILE = Path("/run/dcv-image/publication.json")
 # Seconds after which the publisher counts as dead and a target as no longer right. A target is verified
 # every 2 s and a request may take 3 s; each fault has to be found within 10 s.
-STALE_SECONDS = 9.0
+STALE_SECONDS = 8.0
 
 
 class TargetState(NamedTuple):
