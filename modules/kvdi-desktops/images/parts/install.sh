@@ -55,7 +55,10 @@ install_listed() {
 # What a desktop adds for this family, at its place in the file system.
 install_files() {
     local folder=$1
-    [[ ! -d $folder/files ]] || cp -R "$folder/files/." /
+    if [[ -d $folder/files ]]; then
+        cp -R "$folder/files/." /
+        find "$folder/files/usr/local/bin" -type f -printf '/usr/local/bin/%P\0' 2>/dev/null | xargs -0r chmod 0755
+    fi
     case $FAMILY in
     supervisord) install_processes "$folder/processes" .conf /etc/supervisor/conf.d ;;
     systemd)
@@ -78,6 +81,13 @@ enable_processes() {
     done
 }
 
+# A cache of fonts holds its folders' times: with fixed ones it stays valid, and the same in every build.
+cache_fonts() {
+    command -v fc-cache >/dev/null || return 0
+    find /usr/share/fonts /usr/local/share/fonts -type d -exec touch --date=2000-01-01T00:00:00Z {} + 2>/dev/null || true
+    fc-cache --force --system-only
+}
+
 add_packages() {
     local desktop=$1
     [[ -z ${OS_PACKAGES_MIRROR:-} ]] || use_mirror "$OS_PACKAGES_MIRROR"
@@ -90,6 +100,7 @@ add_packages() {
     install_listed "$RECORDS/$desktop/packages/$SYSTEM.txt" "$RECORDS/$desktop/packages/$SYSTEM-$FAMILY.txt"
     restore_sources
     record
+    cache_fonts
     # Compiled by the packages' own scripts, never twice the same.
     find / -xdev -type d -name __pycache__ -prune -exec rm -rf {} +
 }
@@ -121,7 +132,7 @@ record() {
 clean() {
     clean_packages
     find /var/log -type f -delete
-    rm -rf /etc/{passwd,group,shadow,gshadow,subuid,subgid}- /tmp/* /var/tmp/* /root/.cache /var/cache/fontconfig/*
+    rm -rf /etc/{passwd,group,shadow,gshadow,subuid,subgid}- /tmp/* /var/tmp/* /root/.cache
     # Accounts that packages made carry the day on which this ran.
     sed -i -E 's/^([^:]*:[^:]*:)[0-9]+:/\119000:/' /etc/shadow
 }

@@ -19,6 +19,7 @@ NUMBERS = range(1, 100)
 # A server makes its lock first and its socket then; until this age, a lock may be that of one that starts.
 START_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
+POLL_SECONDS = 0.005  # a start waits for this
 
 
 def choose(temporary: Path = TEMPORARY) -> int:
@@ -37,7 +38,7 @@ def choose(temporary: Path = TEMPORARY) -> int:
 def release(number: int, temporary: Path = TEMPORARY) -> bool:
     """Remove what a dead server left of the display; tell whether the display is free."""
     lock = temporary / f".X{number}-lock"
-    path = temporary / ".X11-unix" / f"X{number}"
+    path = socket(number, temporary)
     if answers(path) or answers(f"\0{path}"):
         return False
     if _age(lock) < START_SECONDS or _is_server(_holder(lock)):
@@ -63,18 +64,22 @@ def wait_until_free(number: int, temporary: Path = TEMPORARY) -> None:
         time.sleep(PAUSE_SECONDS)
 
 
-def wait_until_ready(number: int, seconds: float, temporary: Path = TEMPORARY) -> None:
-    """Wait until a server answers on the display.
+def socket(number: int, temporary: Path = TEMPORARY) -> Path:
+    """Where X clients reach the display's server."""
+    return temporary / ".X11-unix" / f"X{number}"
+
+
+def wait_for(path: Path, seconds: float) -> None:
+    """Wait until a server answers on the socket.
 
     Raises:
         DesktopError: none does within the time.
     """
     end = time.monotonic() + seconds
-    path = temporary / ".X11-unix" / f"X{number}"
     while not answers(path):
         if time.monotonic() > end:
-            raise DesktopError(f"no X server answers on display :{number} after {seconds:g} s")
-        time.sleep(0.005)
+            raise DesktopError(f"nothing answers on {path} after {seconds:g} s")
+        time.sleep(POLL_SECONDS)
 
 
 def _socket_folder(temporary: Path) -> None:

@@ -20,8 +20,9 @@ def state(uid: int, run: Path = RUN) -> Path | None:
     folder = run / "kvdi-desktop"
     try:
         folder.mkdir(mode=0o755, exist_ok=True)
-        probe = folder / "machine-id"
-        probe.write_text(f"{os.urandom(16).hex()}\n", encoding="ascii")
+        new = folder / "machine-id.new"
+        new.write_text(f"{os.urandom(16).hex()}\n", encoding="ascii")
+        new.replace(folder / "machine-id")
     except OSError as error:
         say(f"{folder} cannot be made ({error.strerror}): uid {uid} has no name; mount a writable {run}")
         return None

@@ -69,10 +69,13 @@ def serve_audio(_: Sequence[str]) -> int:
 
 
 def session(arguments: Sequence[str]) -> int:
-    """Wait for the display, then become a program that draws on it."""
+    """Wait for the display and the session bus, then become a program that uses them."""
     if not arguments:
         raise ParameterError("session: give the program to run")
-    display.wait_until_ready(prepare.display_number(os.environ), display.START_SECONDS)
+    display.wait_for(display.socket(prepare.display_number(os.environ)), display.START_SECONDS)
+    display.wait_for(
+        Path(os.environ["DBUS_SESSION_BUS_ADDRESS"].removeprefix("unix:path=")), display.START_SECONDS
+    )
     os.chdir(os.environ["HOME"])
     os.execvp(arguments[0], list(arguments))  # noqa: S606 - the program takes this process's place
 

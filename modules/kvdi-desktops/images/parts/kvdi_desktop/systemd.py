@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import DesktopError, say
+from .errors import DesktopError
 
 PROGRAMS = ("/lib/systemd/systemd", "/usr/lib/systemd/systemd")
 UNITS = Path("/run/systemd/system")

@@ -103,7 +103,7 @@ def _set_keyboard_later(number: int, keyboard: Sequence[str]) -> None:
     if os.fork():
         os._exit(0)
     try:
-        display.wait_until_ready(number, display.START_SECONDS)
+        display.wait_for(display.socket(number), display.START_SECONDS)
     except DesktopError as error:
         say(f"the keyboard is not set: {error}")
         os._exit(1)

@@ -8,4 +8,9 @@ set_up_family() {
     mkdir -p /var/lib/dbus
     ln -s /run/kvdi-desktop/machine-id /etc/machine-id
     ln -s /run/kvdi-desktop/machine-id /var/lib/dbus/machine-id
+    # Packages that are added later read it while they are installed. Any user of the image may replace it
+    # where nothing is mounted on /run.
+    mkdir -p /run/kvdi-desktop
+    : >/run/kvdi-desktop/machine-id
+    chmod 0777 /run/kvdi-desktop
 }
