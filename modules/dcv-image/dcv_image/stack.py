@@ -12,6 +12,8 @@ from .shared.settings import SeedFarmerSettings
 
 MAX_POLICY_NAME = 128  # characters (IAM user guide, IAM and AWS STS quotas)
 HASH_LENGTH = 8
+# What the session publishes, below the path of this deployment's module.
+PARAMETERS = ("dcv-display", "dcv-socket-mount-path")
 ARN_SUFFIX = "-??????"  # Secrets Manager ends a secret's ARN with six random characters
 
 
@@ -35,8 +37,11 @@ class RuntimePolicyStack(cdk.Stack):
                 ),
                 self._allow(
                     "PublishDisplay",
-                    ["ssm:GetParameter", "ssm:PutParameter"],
-                    self._regional("ssm", f"parameter/{self._parameter_path(seedfarmer)}/dcv-*"),
+                    ["ssm:GetParameters", "ssm:PutParameter"],
+                    *(
+                        self._regional("ssm", f"parameter/{self._parameter_path(seedfarmer)}/{name}")
+                        for name in PARAMETERS
+                    ),
                 ),
                 self._allow(
                     "ReadDcvLicence",
@@ -51,12 +56,6 @@ class RuntimePolicyStack(cdk.Stack):
             [
                 {
                     "id": "AwsSolutions-IAM5",
-                    "reason": "The session's display and socket folder are published as dcv-* below the path "
-                    "of this one deployment's module; a consumer chooses the last part of the name.",
-                    "appliesTo": [{"regex": r"/^Resource::arn:.*:parameter\/[^*]+\/dcv-\*$/"}],
-                },
-                {
-                    "id": "AwsSolutions-IAM5",
                     "reason": "The DCV server reads its EC2 licence from AWS's own bucket of the region and "
                     "the object's name is not documented.",
                     "appliesTo": [{"regex": r"/^Resource::arn:.*:s3:::dcv-license\.[^*]+\/\*$/"}],
@@ -69,8 +68,8 @@ class RuntimePolicyStack(cdk.Stack):
         return f"{seedfarmer.project_name}/{seedfarmer.deployment_name}/{seedfarmer.module_name}"
 
     @staticmethod
-    def _allow(sid: str, actions: list[str], resource: str) -> iam.PolicyStatement:
-        return iam.PolicyStatement(sid=sid, actions=actions, resources=[resource])
+    def _allow(sid: str, actions: list[str], *resources: str) -> iam.PolicyStatement:
+        return iam.PolicyStatement(sid=sid, actions=actions, resources=list(resources))
 
     def _regional(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"

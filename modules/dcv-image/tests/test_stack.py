@@ -42,8 +42,11 @@ def test_the_policy_allows_what_the_pod_needs_and_no_more(stack: RuntimePolicySt
             f"arn:P:secretsmanager:{here}:secret:dcv-credentials-??????",
         ),
         "PublishDisplay": (
-            ["ssm:GetParameter", "ssm:PutParameter"],
-            f"arn:P:ssm:{here}:parameter/idf/prod/desktops-dcv/dcv-*",
+            ["ssm:GetParameters", "ssm:PutParameter"],
+            [
+                f"arn:P:ssm:{here}:parameter/idf/prod/desktops-dcv/dcv-display",
+                f"arn:P:ssm:{here}:parameter/idf/prod/desktops-dcv/dcv-socket-mount-path",
+            ],
         ),
         "ReadDcvLicence": ("s3:GetObject", "arn:P:s3:::dcv-license.us-east-1/*"),
     }
@@ -62,8 +65,10 @@ def test_a_name_too_long_for_iam_is_cut_and_stays_distinct() -> None:
     assert all(len(name) == MAX_POLICY_NAME for name in names)
 
 
-def _text(value: object) -> str:
-    """A resource as text, with its partition written as P."""
+def _text(value: object) -> object:
+    """Resources as text, with their partition written as P."""
+    if isinstance(value, list):
+        return [_text(item) for item in value]
     if isinstance(value, dict) and "Fn::Join" in value:
-        return "".join(_text(part) for part in value["Fn::Join"][1])
+        return "".join(str(_text(part)) for part in value["Fn::Join"][1])
     return "P" if isinstance(value, dict) else str(value)

@@ -111,6 +111,7 @@ def test_right_after_the_start_and_after_each_change_of_the_display(running: Run
 
         assert running.published() == [display, display]
         assert running.pod.published()["socket_mount_path"] == SOCKET_FOLDER
+        assert running.pod.published()["xauthority"] == f"/tmp/.X11-unix/xauthority-{display[1:]}"
         assert running.aws.published()[SOCKETS] == SOCKET_FOLDER
 
 
@@ -173,7 +174,8 @@ def test_a_configmap_that_is_deleted_is_found_and_filled_when_it_is_back(running
     running.pod.make_config_map()
     eventually("it is filled", running.is_ready)
 
-    assert running.pod.published() == {"display": ":1", "socket_mount_path": SOCKET_FOLDER}
+    assert set(running.pod.published()) == {"display", "socket_mount_path", "xauthority"}
+    assert running.pod.published()["display"] == ":1"
 
 
 def test_a_role_that_is_withdrawn_is_found(running: Running) -> None:

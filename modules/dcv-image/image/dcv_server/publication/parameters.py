@@ -37,16 +37,15 @@ class Parameters:
         self._environment = environment
 
     def ensure(self, values: Mapping[str, str]) -> None:
-        """Write the values that are not there.
+        """Write the values that are not there; those without a parameter of theirs are left out.
 
         Raises:
             PublicationError: not all are there.
         """
-        wanted = {self._names[key]: value for key, value in values.items()}
         found = self._found()
-        for name, value in wanted.items():
-            if found.get(name) != value:
-                self._put(name, value)
+        for key, name in self._names.items():
+            if found.get(name) != values[key]:
+                self._put(name, values[key])
 
     def _found(self) -> dict[str, str]:
         answer = self._call("GetParameters", {"Names": list(self._names.values())})

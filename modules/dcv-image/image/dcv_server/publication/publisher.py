@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..session import SessionError, describe
+from ..xauthority import path_of
+from ..xdisplay import SOCKETS
 from .configmap import ConfigMap
 from .parameters import Parameters
 from .settings import PublicationSettings
@@ -81,7 +83,11 @@ class Publisher:
         if display is None:
             return
         self._known = display
-        values = {"socket_mount_path": self._socket_mount_path, "display": display}
+        values = {
+            "socket_mount_path": self._socket_mount_path,
+            "xauthority": str(path_of(int(display.lstrip(":")), SOCKETS)),
+            "display": display,
+        }
         for loop in self._loops:
             loop.want(values)
 
