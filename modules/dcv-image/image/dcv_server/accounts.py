@@ -134,12 +134,26 @@ def make_home(account: Account) -> None:
             folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             if not folder.is_dir():
                 folder.mkdir(mode=0o700)
-            if folder.stat().st_uid != account.uid:
-                os.chown(folder, account.uid, account.gid)
         except OSError as error:
             raise StartError(
                 f"{folder} cannot be made: {error.strerror}; mount a writable volume at {folder.parent}"
             ) from None
+        if folder.stat().st_uid != account.uid:
+            give(folder, account)
+
+
+def give(path: Path, account: Account) -> None:
+    """Make the account the owner.
+
+    Raises:
+        StartError: this may not be done.
+    """
+    try:
+        os.chown(path, account.uid, account.gid)
+    except PermissionError:
+        raise StartError(
+            f"{path} cannot be given to the user {account.name}: the capability CHOWN is needed"
+        ) from None
 
 
 def _hash(password: str) -> str:

@@ -1,36 +1,30 @@
-"""What an earlier life of this container left in `/tmp`, after SIGKILL.
+"""What an earlier life of this container left of its displays, after SIGKILL.
 
-Other containers share the folder with the sockets. A lock file `/tmp/.X<n>-lock` lies outside that folder, in
-this container's own `/tmp`, so it tells which displays were ours. A display that still has a listener is left
-alone all the same.
+Other containers share the folder with the sockets: only displays that this container noted as its own are
+looked at, and one that still has a listener is left alone all the same.
 """
 
 from __future__ import annotations
 
-import contextlib
-import re
 import socket
+from contextlib import suppress
 from pathlib import Path
 
+from . import display_record
 from .xauthority import path_of
-
-LOCK = re.compile(r"\.X(\d+)-lock")
 
 
 def remove_dead_displays(temporary: Path, sockets: Path) -> list[int]:
-    """Remove lock, socket and authority of our own displays that nobody serves any more; say which."""
-    removed = []
-    for lock in sorted(temporary.iterdir()):
-        found = LOCK.fullmatch(lock.name)
-        if not found:
-            continue
-        display = int(found.group(1))
-        if has_listener(sockets / f"X{display}"):
-            continue
-        for path in (sockets / f"X{display}", path_of(display, sockets), lock):
-            _remove(path)
-        removed.append(display)
-    return removed
+    """Remove lock, socket, authority and note of our own displays that nobody serves any more; say which."""
+    dead = [
+        display for display in display_record.noted(temporary) if not has_listener(sockets / f"X{display}")
+    ]
+    for display in dead:
+        for path in (sockets / f"X{display}", path_of(display, sockets), temporary / f".X{display}-lock"):
+            with suppress(FileNotFoundError):
+                path.unlink()
+        display_record.remove(display, temporary)
+    return dead
 
 
 def has_listener(path: Path) -> bool:
@@ -44,8 +38,3 @@ def has_listener(path: Path) -> bool:
         except OSError:
             return True
     return True
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()

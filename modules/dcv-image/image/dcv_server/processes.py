@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .accounts import Account
+from .errors import StartError
 
 # What children get of the environment. Credentials of the pod stay with those that sign requests.
 HARMLESS = (
@@ -29,14 +30,21 @@ def clean(environment: Mapping[str, str]) -> dict[str, str]:
 def start(
     command: Sequence[str], environment: Mapping[str, str], account: Account | None = None
 ) -> subprocess.Popen[bytes]:
-    """Run a program in the background, in a process group of its own; its output is the container's."""
-    return subprocess.Popen(
-        list(command),
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        **_user(account),
-    )
+    """Run a program in the background, in a process group of its own; its output is the container's.
+
+    Raises:
+        StartError: it cannot be run, or not as that user.
+    """
+    try:
+        return subprocess.Popen(
+            list(command),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            **_user(account),
+        )
+    except (OSError, subprocess.SubprocessError):
+        raise _not_run(command, account) from None
 
 
 def output(
@@ -45,19 +53,31 @@ def output(
     """What a program prints.
 
     Raises:
-        OSError: it cannot be run.
-        subprocess.SubprocessError: it failed or took too long.
+        StartError: it cannot be run, failed or took too long.
     """
-    done = subprocess.run(
-        list(command),
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=seconds,
-        check=True,
-        **_user(account),
-    )
+    try:
+        done = subprocess.run(
+            list(command),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=True,
+            **_user(account),
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise StartError(f"{command[0]} failed: {error}") from None
+    except (OSError, subprocess.SubprocessError):
+        raise _not_run(command, account) from None
     return bytes(done.stdout)
+
+
+def _not_run(command: Sequence[str], account: Account | None) -> StartError:
+    if account is None:
+        return StartError(f"{command[0]} cannot be run")
+    return StartError(
+        f"{command[0]} cannot be run as user {account.name}: the capabilities SETUID and SETGID are needed"
+    )
 
 
 def _user(account: Account | None) -> dict[str, Any]:

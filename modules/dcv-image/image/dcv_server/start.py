@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from . import accounts, credentials, leftovers, processes, tls, xauthority
+from . import accounts, credentials, display_record, leftovers, processes, tls, xauthority
 from .accounts import Account, AccountFiles
 from .errors import StartError
 from .health import LAUNCHER, SERVER, SESSION_ID
 from .session import Session, SessionError, describe, run
-from .xdisplay import SOCKETS, DisplayError, greet
+from .xdisplay import SOCKETS, TEMPORARY, DisplayError, greet
 
 INIT = Path("/usr/local/bin/init_session.sh")
 BUS = Path("/run/dbus/system_bus_socket")
+SERVER_FOLDER = Path("/run/dcv")
 LOGS = Path("/var/log/dcv")
 GROUP_VARIABLE = "DCV_DISPLAY_GROUP_ID"
 DEFAULT_GROUP = 8443
@@ -82,36 +83,51 @@ def bring_up(environment: Mapping[str, str], started: Started) -> None:
     accounts.make_home(started.owner)
     _until("the DCV server answers", _server_answers, started)
     _create_session(started.owner)
-    started.session = _until("the session has a display", _session_with_display, started)
-    _until("the display answers", lambda: _publish(started, settings), started)
+    owner = started.owner
+    session = started.session = _until("the session has a display", _session_with_display, started)
+
+    def published() -> bool:
+        publish_display(session, owner, settings.group)
+        return True
+
+    _until("the display answers", published, started)
 
 
-def publish_authority(session: Session, owner: Account, group: int) -> bool:
-    """Publish the cookie of the session's display; whether it was published anew.
+def publish_display(session: Session, owner: Account, group: int) -> bool:
+    """Publish the cookie of the session's display, prove it, note the display as ours; whether it was new.
 
     Raises:
-        StartError: the session's authority cannot be read, or the shared folder cannot be written.
+        StartError: the display does not answer yet, or something stands in the way.
     """
+    cookie = _cookie(session, owner)
+    try:
+        new = xauthority.publish(session.display, cookie, group, SOCKETS)
+    except OSError as error:
+        raise StartError(
+            f"the X authority cannot be published in {SOCKETS}: {error.strerror}; mount it writable for root"
+        ) from None
+    try:
+        process = greet(session.display, cookie, ANSWER_SECONDS)
+    except DisplayError as error:
+        raise StartError(str(error)) from None
+    if display_record.process_of(session.display, TEMPORARY) != process:
+        display_record.write(session.display, process, TEMPORARY)
+    return new
+
+
+def _cookie(session: Session, owner: Account) -> bytes:
     if session.authority is None:
         raise StartError("the DCV server names no X authority of the session")
-    try:
-        # As the owner: file and folder are closed to everybody else, even to root without DAC_OVERRIDE.
-        content = processes.output(
-            ["cat", str(session.authority)], processes.clean(os.environ), ANSWER_SECONDS, owner
-        )
-    except (OSError, subprocess.SubprocessError):
-        raise StartError(f"the session's X authority {session.authority} cannot be read") from None
+    # As the owner: file and folder are closed to everybody else, even to root without DAC_OVERRIDE.
+    content = processes.output(
+        ["cat", str(session.authority)], processes.clean(os.environ), ANSWER_SECONDS, owner
+    )
     cookie = xauthority.cookie_of(content, session.display)
     if not cookie:
         raise StartError(
             f"the session's X authority {session.authority} has no cookie for :{session.display}"
         )
-    try:
-        return xauthority.publish(session.display, cookie, group, SOCKETS)
-    except OSError as error:
-        raise StartError(
-            f"the X authority cannot be published in {SOCKETS}: {error.strerror}; mount it writable for root"
-        ) from None
+    return cookie
 
 
 def _prepare_folders() -> None:
@@ -119,6 +135,8 @@ def _prepare_folders() -> None:
         (BUS.parent, 0o755),
         (Path("/run/user"), 0o755),
         (Path("/run/dcv-image"), 0o755),
+        (SERVER_FOLDER, 0o755),
+        (LOGS, 0o755),
         (SOCKETS, 0o1777),
     ):
         try:
@@ -130,7 +148,7 @@ def _prepare_folders() -> None:
                 f"{folder} cannot be made: {error.strerror}; with a read-only root mount a writable volume "
                 f"at {folder.parent}"
             ) from None
-    for display in leftovers.remove_dead_displays(SOCKETS.parent, SOCKETS):
+    for display in leftovers.remove_dead_displays(TEMPORARY, SOCKETS):
         say(f"removed what an earlier start had left of display :{display}")
 
 
@@ -142,11 +160,9 @@ def _start_server(
             raise StartError(f"the DCV server is not installed in this image: there is no program {program}")
     shown = processes.clean(environment)
     user = files.find(SERVER_USER)
-    LOGS.mkdir(parents=True, exist_ok=True)
-    for folder in (LOGS, Path("/run/dcv")):
-        folder.mkdir(exist_ok=True)
-        if user is not None:
-            os.chown(folder, user.uid, user.gid)
+    if user is not None:
+        for folder in (LOGS, SERVER_FOLDER):
+            accounts.give(folder, user)
     if shutil.which("dbus-daemon"):
         # The server and its session launcher find each other over the system bus.
         if BUS.exists():
@@ -184,34 +200,24 @@ def _session_with_display() -> Session | None:
         return None
 
 
-def _publish(started: Started, settings: Settings) -> bool | None:
-    if started.session is None or started.owner is None:
-        return None
-    publish_authority(started.session, started.owner, settings.group)
-    content = xauthority.path_of(started.session.display, SOCKETS).read_bytes()
-    try:
-        greet(
-            started.session.display,
-            xauthority.cookie_of(content, started.session.display),
-            ANSWER_SECONDS,
-        )
-    except DisplayError:
-        return None
-    return True
-
-
 def _until(what: str, look: Callable[[], Found | None], started: Started) -> Found:
     """Look again and again: neither the server nor X tells when it is ready."""
     end = time.monotonic() + STEP_SECONDS
+    reason = ""
     while True:
-        found = look()
+        try:
+            found = look()
+        except StartError as error:
+            found, reason = None, f": {error}"
         if found is not None:
             return found
         for name, process in started.services.items():
             if process.poll() is not None:
-                raise StartError(f"{name} ended with status {process.returncode} before {what}")
+                raise StartError(
+                    f"{name} ended with status {process.returncode} before {what}; its own lines say why"
+                )
         if time.monotonic() > end:
-            raise StartError(f"waited {STEP_SECONDS:g} s in vain until {what}")
+            raise StartError(f"waited {STEP_SECONDS:g} s in vain until {what}{reason}")
         time.sleep(PAUSE)
 
 

@@ -12,13 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from . import processes
+from . import display_record, processes
 from .errors import StartError
 from .health import SESSION_ID
 from .session import SessionError, describe, run
-from .start import ANSWER_SECONDS, Settings, Started, bring_up, publish_authority, say, settings_of
+from .start import ANSWER_SECONDS, Settings, Started, bring_up, publish_display, say, settings_of
 from .xauthority import path_of
-from .xdisplay import SOCKETS
+from .xdisplay import SOCKETS, TEMPORARY
 
 PUBLISHER = Path("/opt/dcv_server/scripts/update_parameters.py")
 LOOK_SECONDS = 5.0  # between two looks at the session's display
@@ -42,6 +42,10 @@ def supervise(environment: Mapping[str, str]) -> int:
             return _keep(environment, started, wake_up)
         except StartError as error:
             say(f"error: {error}")
+            return 1
+        except OSError as error:
+            # What no step foresaw: a volume or a capability that is missing, a full disk.
+            say(f"error: {error}; the README lists the volumes and capabilities that the image needs")
             return 1
         except StoppedError:
             return 0
@@ -108,12 +112,12 @@ def _refresh(started: Started, settings: Settings) -> None:
         return
     try:
         session = describe(SESSION_ID, ANSWER_SECONDS)
-        if publish_authority(session, started.owner, settings.group):
+        if publish_display(session, started.owner, settings.group):
             say(f"published the X authority of display :{session.display} again")
         if started.session and started.session.display != session.display:
-            _remove(path_of(started.session.display, SOCKETS))
+            _forget(started.session.display)
         started.session = session
-    except (SessionError, StartError):
+    except (SessionError, StartError, OSError):
         pass  # the probes tell what is wrong; the next look may find it well
 
 
@@ -124,17 +128,19 @@ def _end(started: Started) -> None:
             run(["close-session", SESSION_ID], CLOSE_SECONDS)
         except SessionError as error:
             say(f"the session was not closed: {error}")
-        _remove(path_of(started.session.display, SOCKETS))
-    for process in reversed(list(started.services.values())):
-        if process.poll() is None:
-            process.terminate()
+        _forget(started.session.display)
+    for name, process in reversed(list(started.services.items())):
+        try:
+            if process.poll() is None:
+                process.terminate()
+        except PermissionError:
+            say(f"{name} may not be ended in order: the capability KILL is missing")
     end = time.monotonic() + END_SECONDS
     for name, process in started.services.items():
         try:
             process.wait(max(end - time.monotonic(), 0.01))
         except subprocess.TimeoutExpired:
-            say(f"{name} did not end by itself")
-            process.kill()
+            say(f"{name} did not end in time")
 
 
 def _reap(ours: set[int]) -> None:
@@ -183,6 +189,8 @@ def _drain(descriptor: int) -> None:
         os.read(descriptor, 4096)
 
 
-def _remove(path: Path) -> None:
+def _forget(display: int) -> None:
+    """Remove what the start published of a display."""
     with suppress(OSError):
-        path.unlink()
+        path_of(display, SOCKETS).unlink()
+    display_record.remove(display, TEMPORARY)

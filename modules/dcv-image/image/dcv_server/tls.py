@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from .accounts import Account
+from .accounts import Account, give
 from .errors import StartError
 
 MOUNT = Path("/etc/dcv/tls")  # a Kubernetes secret of type kubernetes.io/tls
@@ -49,7 +49,7 @@ def prepare(
         )
     if server is not None:
         for path in (certificate, key):
-            os.chown(path, server.uid, server.gid)
+            give(path, server)
 
 
 def _copy(mount: Path, certificate: Path, key: Path) -> None:

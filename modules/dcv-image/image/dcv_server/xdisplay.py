@@ -12,6 +12,7 @@ import struct
 import time
 from pathlib import Path
 
+from . import display_record
 from .process_table import STOPPED, state_of
 from .xauthority import COOKIE_NAME
 
@@ -29,8 +30,8 @@ class RefusedCookieError(DisplayError):
     """The X server lives, but does not take the cookie."""
 
 
-def greet(display: int, cookie: bytes, seconds: float, sockets: Path = SOCKETS) -> None:
-    """Open a connection to the display and wait for the X server to accept it.
+def greet(display: int, cookie: bytes, seconds: float, sockets: Path = SOCKETS) -> int:
+    """Open a connection to the display and wait for the X server to accept it; its process.
 
     Raises:
         RefusedCookieError: the server answers, and refuses.
@@ -38,16 +39,18 @@ def greet(display: int, cookie: bytes, seconds: float, sockets: Path = SOCKETS) 
     """
     path = sockets / f"X{display}"
     _look_at(path)
-    process = _lock_holder(sockets.parent / f".X{display}-lock")
-    if process is not None:
-        _require_running(process, path)
+    noted = display_record.process_of(display, sockets.parent)
+    if noted is not None:
+        _require_running(noted, path)
     end = time.monotonic() + seconds
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         try:
             connection.connect(str(path))
-            process, _, _ = CREDENTIALS.unpack(
-                connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+            process = int(
+                CREDENTIALS.unpack(
+                    connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+                )[0]
             )
             _require_ours(process, path)
             connection.sendall(_setup(cookie))
@@ -65,6 +68,7 @@ def greet(display: int, cookie: bytes, seconds: float, sockets: Path = SOCKETS) 
         raise RefusedCookieError(f"the X server behind {path} refuses the cookie that applications are given")
     if reply != bytes([SUCCESS]):
         raise DisplayError(f"what listens on {path} is no X server")
+    return process
 
 
 def _look_at(path: Path) -> None:
@@ -78,14 +82,6 @@ def _look_at(path: Path) -> None:
 
 def _missing(path: Path) -> DisplayError:
     return DisplayError(f"the display socket {path} does not exist")
-
-
-def _lock_holder(lock: Path) -> int | None:
-    """The process that the X server's lock file names; servers may go without one."""
-    try:
-        return int(lock.read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def _require_ours(process: int, path: Path) -> None:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 # The README's table of capabilities: each is here for a reason that `test_capabilities` shows.
@@ -91,6 +92,12 @@ class Container:
         listed = self.run("bash", "-c", script, "bash", name[:15]).stdout  # the kernel keeps no more
         return [int(pid) for pid in listed.split()]
 
+    def processes(self) -> dict[Path, str]:
+        """All its processes, as the machine sees them: folder in `/proc` → name."""
+        listed = docker("top", self.name, "-o", "pid").stdout.split()[1:]
+        folders = [Path("/proc") / pid for pid in listed]
+        return {folder: (folder / "comm").read_text().strip() for folder in folders if folder.exists()}
+
     def signal(self, name: str, process: str) -> None:
         """Send a signal to all processes of that name."""
         pids = self.pids(process)
@@ -108,6 +115,11 @@ class Containers:
     def network(self) -> Container:
         """A container that holds a network of its own, loopback alone, for others to join."""
         return self._start(["--network", "none"], "sleep", "infinity")
+
+    def application(self, options: Sequence[str]) -> Container:
+        """A container without any capability, for programs that are run in it."""
+        limits = ["--network", "none", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp:mode=1777"]
+        return self._start([*limits, *options], "sleep", "infinity")
 
     def session(
         self,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dcv_server import health
+from dcv_server import display_record, health
 from dcv_server.health import UnhealthyError, check
 
 from .fakes import COOKIE, SESSION, ProcessTable, XServer, answering, closed, publish_cookie
@@ -215,11 +215,11 @@ class TestDisplay:
         XServer(sockets, reply=None).close()
         assert "nothing listens" in reason()
 
-    def test_server_that_is_dead_by_its_lock(self, sockets: Path, reason: Callable[[], str]) -> None:
+    def test_server_that_is_dead(self, sockets: Path, reason: Callable[[], str]) -> None:
         XServer(sockets, reply=None).close()
         with subprocess.Popen(["true"]) as ended:
             pass
-        (sockets.parent / ".X2-lock").write_text(f"{ended.pid:>10}\n")
+        display_record.write(2, ended.pid, sockets.parent)
         assert f"X2 (process {ended.pid}) is dead" in reason()
 
     def test_server_that_does_not_answer(
