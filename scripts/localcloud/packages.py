@@ -26,6 +26,7 @@ DEBIAN_PACKAGES = {
     "xclip": "xclip",
     "pactl": "pulseaudio-utils",
     "parec": "pulseaudio-utils",
+    "xauth": "xauth",
     "etcd": "etcd-server",
     "go": "golang-go",
     "rsync": "rsync",

@@ -18,7 +18,7 @@ from . import kubernetes
 from .checks import run_checks
 
 ENGINE_PROGRAMS = ("podman", "unshare", "setpriv", "pactl", "parec", "xclip")
-FAST_PROGRAMS = ("git", "shellcheck", "docker-registry", "mmdebstrap", "openssl", "skopeo", "etcd")
+FAST_PROGRAMS = ("git", "shellcheck", "docker-registry", "mmdebstrap", "openssl", "skopeo", "etcd", "xauth")
 CACHE = Path(os.environ.get("AIRGAP_CACHE_DIR") or Path.home() / ".cache" / "airgap-modules")
 
 
