@@ -163,6 +163,8 @@ def _start_server(
     if user is not None:
         for folder in (LOGS, SERVER_FOLDER):
             accounts.give(folder, user)
+        # Whoever lacks the capabilities learns it here, and not by how one of the services happens to end.
+        processes.output(["true"], shown, ANSWER_SECONDS, user)
     if shutil.which("dbus-daemon"):
         # The server and its session launcher find each other over the system bus.
         if BUS.exists():

@@ -213,8 +213,8 @@ def test_a_mounted_certificate_is_the_one_that_clients_see(pod: Pod, tmp_path: P
 
 NEEDED = {
     "CHOWN": "the capability CHOWN is needed",
-    "SETGID": "dbus-daemon ended with status 1",  # it could not take on its own user
-    "SETUID": "dbus-daemon ended with status 1",
+    "SETGID": "cannot be run as user dcv: the capabilities SETUID and SETGID are needed",
+    "SETUID": "cannot be run as user dcv: the capabilities SETUID and SETGID are needed",
 }
 
 
