@@ -3,10 +3,11 @@
 import argparse
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from . import errors
+from .chart_values import chart_values
 from .errors import CollectionError
 from .interface import Interface, Parameter, read_interface
 from .modules import REPOSITORY, Module, modules
@@ -37,18 +38,26 @@ def output_table(interface: Interface) -> str:
     return _table(("Output", "Description"), rows)
 
 
+def values_table(chart: Path) -> str:
+    """Markdown table of a chart's values, from their schema's descriptions and their defaults."""
+    rows = [(f"`{value.name}`", f"`{value.default}`", value.description) for value in chart_values(chart)]
+    return _table(("Value", "Default", "Description"), rows)
+
+
 def stale(repository: Path = REPOSITORY) -> list[Path]:
     """READMEs whose tables are not what the code says, relative to the repository."""
     return [
-        module.readme.relative_to(repository)
+        path.relative_to(repository)
         for module in modules(repository)
-        if _generated(module) != _readme(module)
+        for path, text in _generated(module).items()
+        if text != path.read_text(encoding="utf-8")
     ]
 
 
 def generate(module: Module) -> None:
-    """Write the tables of one module."""
-    module.readme.write_text(_generated(module), encoding="utf-8")
+    """Write the tables of one module, and of its chart when it has one."""
+    for path, text in _generated(module).items():
+        path.write_text(text, encoding="utf-8")
 
 
 def main() -> int:
@@ -70,18 +79,23 @@ def main() -> int:
     return 0
 
 
-def _generated(module: Module) -> str:
-    readme, interface = _readme(module), read_interface(module)
+def _generated(module: Module) -> dict[Path, str]:
+    """README -> its text as the code has it."""
+    chart = module.folder / "chart"
+    texts = {module.readme: lambda text: filled(text, read_interface(module))}
+    if chart.is_dir():
+        texts[chart / "README.md"] = lambda text: _between(text, "values", values_table(chart))
+    return {path: _made(path, make) for path, make in texts.items()}
+
+
+def _made(path: Path, make: Callable[[str], str]) -> str:
+    name = path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
+    if not path.exists():
+        raise CollectionError(f"{name} does not exist")
     try:
-        return filled(readme, interface)
+        return make(path.read_text(encoding="utf-8"))
     except CollectionError as error:
-        raise CollectionError(f"modules/{module.name}/README.md: {error}") from None
-
-
-def _readme(module: Module) -> str:
-    if not module.readme.exists():
-        raise CollectionError(f"modules/{module.name}/README.md does not exist")
-    return module.readme.read_text(encoding="utf-8")
+        raise CollectionError(f"{name}: {error}") from None
 
 
 def _between(text: str, name: str, table: str) -> str:

@@ -1,5 +1,6 @@
 """`sync-shared` and `generate-docs`: what they write, and that `--check` only looks."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -147,3 +148,17 @@ def test_every_script_has_help(script: str) -> None:
 
     assert shown.returncode == 0
     assert f"usage: {script}" in shown.stdout
+
+
+def test_the_values_of_a_chart_are_named_as_an_installation_sets_them(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("image:\n  uri: ''\nlist: []\n", encoding="utf-8")
+    described = {
+        "image": {"properties": {"uri": {"description": "The image."}}},
+        "list": {"description": "A list."},
+    }
+    (tmp_path / "values.schema.json").write_text(json.dumps({"properties": described}), encoding="utf-8")
+
+    assert docs.values_table(tmp_path).splitlines()[2:] == [
+        '| `image.uri` | `""` | The image. |',
+        "| `list` | `[]` | A list. |",
+    ]
