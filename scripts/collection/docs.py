@@ -81,21 +81,32 @@ def main() -> int:
 
 def _generated(module: Module) -> dict[Path, str]:
     """README -> its text as the code has it."""
+    text = _read(module.readme)
+    interface = read_interface(module)
+    made = {module.readme: _named(module.readme, lambda: filled(text, interface))}
     chart = module.folder / "chart"
-    texts = {module.readme: lambda text: filled(text, read_interface(module))}
     if chart.is_dir():
-        texts[chart / "README.md"] = lambda text: _between(text, "values", values_table(chart))
-    return {path: _made(path, make) for path, make in texts.items()}
+        readme = chart / "README.md"
+        of_chart = _read(readme)
+        made[readme] = _named(readme, lambda: _between(of_chart, "values", values_table(chart)))
+    return made
 
 
-def _made(path: Path, make: Callable[[str], str]) -> str:
-    name = path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
-    if not path.exists():
-        raise CollectionError(f"{name} does not exist")
+def _named(path: Path, make: Callable[[], str]) -> str:
     try:
-        return make(path.read_text(encoding="utf-8"))
+        return make()
     except CollectionError as error:
-        raise CollectionError(f"{name}: {error}") from None
+        raise CollectionError(f"{_short(path)}: {error}") from None
+
+
+def _read(path: Path) -> str:
+    if not path.exists():
+        raise CollectionError(f"{_short(path)} does not exist")
+    return path.read_text(encoding="utf-8")
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
 
 
 def _between(text: str, name: str, table: str) -> str:
