@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from .session import Session, SessionError, describe, run
 from .xdisplay import SOCKETS, TEMPORARY, DisplayError, greet
 
 INIT = Path("/usr/local/bin/init_session.sh")
+OPEN = 0o1777  # everybody makes files, and removes only his own
 BUS = Path("/run/dbus/system_bus_socket")
 SERVER_FOLDER = Path("/run/dcv")
 LOGS = Path("/var/log/dcv")
@@ -137,7 +139,7 @@ def _prepare_folders() -> None:
         (Path("/run/dcv-image"), 0o755),
         (SERVER_FOLDER, 0o755),
         (LOGS, 0o755),
-        (SOCKETS, 0o1777),
+        (SOCKETS, OPEN),
     ):
         try:
             if not folder.is_dir():
@@ -148,8 +150,28 @@ def _prepare_folders() -> None:
                 f"{folder} cannot be made: {error.strerror}; with a read-only root mount a writable volume "
                 f"at {folder.parent}"
             ) from None
+    _open_sockets()
     for display in leftovers.remove_dead_displays(TEMPORARY, SOCKETS):
         say(f"removed what an earlier start had left of display :{display}")
+
+
+def _open_sockets() -> None:
+    """Let X servers of every user make their sockets there; a new folder of the node is for root alone.
+
+    Raises:
+        StartError: the folder belongs to somebody else, who keeps others out.
+    """
+    mode = stat.S_IMODE(SOCKETS.stat().st_mode)
+    if mode == OPEN:
+        return
+    try:
+        SOCKETS.chmod(OPEN)
+    except OSError as error:
+        if mode & stat.S_IWOTH == 0:
+            raise StartError(
+                f"{SOCKETS} is not writable for the session's user: {error.strerror}; mount a folder of root "
+                "there, or one of mode 1777"
+            ) from None
 
 
 def _start_server(

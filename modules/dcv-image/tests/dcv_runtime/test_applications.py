@@ -20,7 +20,7 @@ class Desktop:
     """A session whose socket folder other containers mount."""
 
     def __init__(self, pod: Pod, sockets: Path) -> None:
-        sockets.chmod(0o1777)
+        sockets.chmod(0o755)  # as a kubelet makes a folder of the node
         self._pod = pod
         self._mount = ("--volume", f"{sockets}:/tmp/.X11-unix")
         self.container = pod.healthy(options=self._mount, environment={"DCV_DISPLAY_GROUP_ID": str(GROUP)})
