@@ -1,0 +1,158 @@
+"""A whole order of an image."""
+
+import base64
+import binascii
+import re
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from .models import Add, AnyLayer, Copy, OnBuild, Stage
+
+MAX_LAYERS = 500
+MAX_FILES = 1000
+MAX_INLINE = 8 * 1024 * 1024  # bytes of one file that is in the request itself; larger ones are uploaded
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REGISTRY_URL = re.compile(r"(?:https?://)?[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._/-]*)?")
+_API_SEGMENT = re.compile(r"v[12]")
+
+
+class InlineFile(BaseModel):
+    """A small file for `copy` and `add`.
+
+    Attributes:
+        content: its content in base64.
+        mode: its mode in octal digits.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    content: Annotated[StrictStr, Field(max_length=MAX_INLINE * 4 // 3 + 4)]
+    mode: Annotated[StrictStr, Field(pattern=r"^[0-7]{3,4}\Z")] = "0644"
+
+    @field_validator("content")
+    @classmethod
+    def _is_base64(cls, value: str) -> str:
+        try:
+            base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            raise ValueError("is not base64") from None
+        return value
+
+    @property
+    def data(self) -> bytes:
+        """The content."""
+        return base64.b64decode(self.content)
+
+
+class Registry(BaseModel):
+    """Where the image is pushed to, in place of the service's own registry.
+
+    Attributes:
+        registry_url: host, with a path for a group of repositories; a scheme and an API segment
+            (`/v1`, `/v2`) are left out of image names.
+        registry_user: user name, without one the access is anonymous.
+        registry_password: password or token.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    registry_url: Annotated[StrictStr, Field(min_length=1, max_length=255)]
+    registry_user: Annotated[StrictStr, Field(max_length=255)] | None = None
+    registry_password: SecretStr | None = None
+
+    @field_validator("registry_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if not _REGISTRY_URL.fullmatch(value):
+            raise ValueError("is not the address of a registry: https://host[:port][/path]")
+        return value
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the image's name in its reference."""
+        address = value if (value := self.registry_url.partition("://")[2]) else self.registry_url
+        host, *path = address.strip("/").split("/")
+        kept = path[1:] if path and _API_SEGMENT.fullmatch(path[0]) else path
+        return "/".join([host, *filter(None, kept)])
+
+
+class ImageRequest(BaseModel):
+    """An image: its name and tag, what it is made of, and where it goes.
+
+    Attributes:
+        name: repository of the image, below the registry's own path.
+        tag: its tag.
+        layers: what it is made of, in order.
+        registry: where it goes; without it, to the registry of the service.
+        files: small files for `copy` and `add`, by their path.
+        upload: name of an upload whose files are there too.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[StrictStr, Field(pattern=rf"^{_COMPONENT}(?:/{_COMPONENT})*\Z", max_length=200)]
+    tag: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")] = "latest"
+    layers: Annotated[list[AnyLayer], Field(min_length=1, max_length=MAX_LAYERS)]
+    registry: Registry | None = None
+    files: Annotated[dict[str, InlineFile], Field(max_length=MAX_FILES)] = {}
+    upload: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9-]{1,64}\Z")] | None = None
+
+    @field_validator("files")
+    @classmethod
+    def _paths_stay_inside(cls, value: dict[str, InlineFile]) -> dict[str, InlineFile]:
+        for name in value:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or str(path) != name or name == "." or "\0" in name:
+                raise ValueError(f"{name[:100]!r} is not a relative path without `.` and `..`")
+            if any(str(parent) in value for parent in path.parents):
+                raise ValueError(f"{name[:100]!r} lies below a file")
+        return value
+
+    @model_validator(mode="after")
+    def _stages_are_in_order(self) -> "ImageRequest":
+        known: set[str] = set()
+        begun = 0
+        for number, layer in enumerate(self.layers):
+            if isinstance(layer, Stage):
+                begun += 1
+                if layer.alias:
+                    if layer.alias.lower() in known:
+                        raise ValueError(f"layers[{number}].alias: there is a stage of that name already")
+                    known.add(layer.alias.lower())
+            elif not begun and layer.layer_type != "arg":
+                raise ValueError(f"layers[{number}]: {layer.layer_type} stands before the first stage")
+        if not begun:
+            raise ValueError("layers: there is no stage, so that the image has no base")
+        return self
+
+    @property
+    def needs_files(self) -> bool:
+        """Whether a layer takes files from the request."""
+        layers = (layer.instruction if isinstance(layer, OnBuild) else layer for layer in self.layers)
+        return any(
+            (isinstance(layer, Copy) and layer.from_layer is None)
+            or (isinstance(layer, Add) and not layer.is_remote)
+            for layer in layers
+        )
+
+
+def problems(error: ValidationError) -> list[str]:
+    """What is wrong with a request, each with the name of its field; nothing of the values."""
+    found = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        where = ""
+        for part in item["loc"]:
+            where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
+        found.append(f"{where or 'request'}: {item['msg'].removeprefix('Value error, ')}")
+    return found
