@@ -6,7 +6,7 @@ import os
 import re
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -24,6 +24,9 @@ _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "POST"})  # what a server that cl
 _VISIBLE = re.compile(r"[!-~]+")
 _WORDS = 3  # of a request line: method, address, version
 _HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+
+# From host and port to the address to connect to; what it raises ends the request, unchanged.
+Lookup = Callable[[str, int], Awaitable[str]]
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,14 @@ class Client:
     Args:
         idle_timeout: seconds without progress after which an exchange has stalled.
         user_agent: sent with every request.
+        lookup: decides to which address of a host to connect, or that it must not be asked at all. Hosts
+            behind a proxy are looked up by the proxy.
     """
 
-    def __init__(self, *, idle_timeout: float, user_agent: str) -> None:
+    def __init__(self, *, idle_timeout: float, user_agent: str, lookup: Lookup | None = None) -> None:
         self._idle_timeout = idle_timeout
         self._user_agent = user_agent
+        self._lookup = lookup
         self._idle: defaultdict[_Route, list[tuple[Connection, float]]] = defaultdict(list)
         self._tls: ssl.SSLContext | None = None
 
@@ -187,7 +193,8 @@ class Client:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 if route.proxy:
                     return await self._through(route, route.proxy)
-                return await self._dial(route.host, route.port, tls=route.scheme == "https")
+                address = await self._lookup(route.host, route.port) if self._lookup else None
+                return await self._dial(route.host, route.port, tls=route.scheme == "https", address=address)
         except TimeoutError:
             raise NoConnection(f"no connection within {_CONNECT_TIMEOUT:.0f} s") from None
         except ssl.SSLCertVerificationError as error:
@@ -195,10 +202,14 @@ class Client:
         except OSError as error:
             raise NoConnection(_reason(error)) from None
 
-    async def _dial(self, host: str, port: int, *, tls: bool) -> Connection:
+    async def _dial(self, host: str, port: int, *, tls: bool, address: str | None = None) -> Connection:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            Connection, host, port, ssl=self._context() if tls else None
+            Connection,
+            address or host,
+            port,
+            ssl=self._context() if tls else None,
+            server_hostname=host if tls else None,
         )
         return connection
 

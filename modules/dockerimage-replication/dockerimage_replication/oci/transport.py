@@ -10,7 +10,7 @@ from types import TracebackType
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..http1.client import Client, Response
+from ..http1.client import Client, Lookup, Response
 from ..http1.errors import (
     ConnectionBroken,
     HttpError,
@@ -114,6 +114,7 @@ class Transport:
         retry: how requests without a stream are tried again.
         concurrency: requests at a time, per host and kind of request, that are never exceeded.
         idle_timeout: seconds without progress after which a connection counts as broken.
+        lookup: decides to which address of a host to connect, or that it must not be asked at all.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Transport:
         retry: RetryPolicy | None = None,
         concurrency: int = _MOST_REQUESTS,
         idle_timeout: float = 20.0,
+        lookup: Lookup | None = None,
     ) -> None:
         self.retry = retry or RetryPolicy()
         self.idle_timeout = idle_timeout
@@ -132,7 +134,7 @@ class Transport:
         self._concurrency = concurrency
         self._lanes: dict[tuple[str, Lane], LaneLimiter] = {}
         self._proxies: dict[URL, URL | None] = {}
-        self._client = Client(idle_timeout=idle_timeout, user_agent=_USER_AGENT)
+        self._client = Client(idle_timeout=idle_timeout, user_agent=_USER_AGENT, lookup=lookup)
 
     async def __aenter__(self) -> "Transport":
         return self

@@ -7,7 +7,7 @@
 
 from .errors import BuildError
 from .result import BuildContext, BuildResult, Phase
-from .service import build
+from .service import Builder, build
 from .settings import BuildSettings
 
-__all__ = ["BuildContext", "BuildError", "BuildResult", "BuildSettings", "Phase", "build"]
+__all__ = ["BuildContext", "BuildError", "BuildResult", "BuildSettings", "Builder", "Phase", "build"]

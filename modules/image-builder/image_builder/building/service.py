@@ -1,24 +1,43 @@
 """The way in: one request, one image."""
 
 import asyncio
-from collections.abc import Callable
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from ..layers.request import ImageRequest
-from .result import BuildContext, BuildResult
+from ..oci.errors import RegistryError
+from ..oci.registry import Repository
+from .assembled.build import Indexes
+from .bases import Bases
+from .blobs import BlobCache
+from .errors import BuildError, CancelledBuildError, LimitExceededError
+from .hosts import HostPolicy
+from .known import KnownImages, key_of
+from .preparation import Resources, prepare
+from .push import find, push
+from .registries import Registries, registries, service_transport
+from .result import BuildContext, BuildResult, Phase
 from .settings import BuildSettings
+from .stages import plan
+from .ways import AssembledWay, Way
+
+Log = Callable[[str], None]
 
 
 async def build(
     request: ImageRequest,
     settings: BuildSettings,
     context: BuildContext,
-    on_log: Callable[[str], None],
+    on_log: Log,
     cancel: asyncio.Event,
 ) -> BuildResult:
-    """Build an image and push it.
-
-    The same request gives the same digest, wherever and whenever it is built, as long as its bases and its
-    commands give the same. The caller's task may be cancelled too.
+    """Build one image and push it; a service keeps a Builder instead, which remembers bases.
 
     Args:
         request: what to build.
@@ -30,4 +49,149 @@ async def build(
     Raises:
         BuildError: there is no image; its class and text say why.
     """
-    raise NotImplementedError
+    async with Builder(settings) as builder:
+        return await builder.build(request, context, on_log, cancel)
+
+
+class Builder:
+    """Builds images, any number at a time; an asynchronous context manager that owns the connections.
+
+    The same request gives the same digest, wherever and whenever it is built, as long as its bases and
+    its commands give the same.
+
+    Args:
+        settings: what the administrator has set.
+    """
+
+    def __init__(self, settings: BuildSettings) -> None:
+        own = {settings.registry.prefix.partition("/")[0].lower()} if settings.registry else set()
+        self._settings = settings
+        self._policy = HostPolicy(settings.allowed_hosts | own, settings.endpoints)
+        self._service = service_transport(settings, self._policy)
+        self._bases = Bases(settings, self._policy)
+        self._blobs = BlobCache(settings.cache / "blobs", settings.cache_size)
+        self._indexes = Indexes()
+        self._known = KnownImages()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._service.__aexit__(kind, error, trace)
+
+    async def build(
+        self, request: ImageRequest, context: BuildContext, on_log: Log, cancel: asyncio.Event
+    ) -> BuildResult:
+        """Build an image and push it; see `build`.
+
+        Raises:
+            BuildError: there is no image; its class and text say why.
+        """
+        work = asyncio.create_task(self._build(request, context, on_log))
+        cancelled = asyncio.create_task(cancel.wait())
+        try:
+            await asyncio.wait(
+                [work, cancelled],
+                timeout=self._settings.limits.seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if work.done():
+                return work.result()
+            if cancelled.done():
+                raise CancelledBuildError("the build was cancelled")
+            raise LimitExceededError(
+                f"the build took more than {self._settings.limits.seconds:.0f} s, the limit"
+            )
+        finally:
+            cancelled.cancel()
+            work.cancel()
+            await asyncio.wait([work, cancelled])
+
+    async def _build(self, request: ImageRequest, context: BuildContext, log: Log) -> BuildResult:
+        watch = _Watch()
+        context.on_phase(Phase.AUTHORIZING)
+        steps = plan(request.layers)
+        async with (
+            registries(request, self._settings, self._policy, self._service) as places,
+            self._folder() as folder,
+        ):
+            resources = Resources(self._settings, self._bases, self._policy)
+            prepared = await prepare(request, steps, context, places, resources, folder, log)
+            watch.lap("resolve")
+            key = await asyncio.to_thread(key_of, steps, prepared, places.target)
+            known = await self._again(key, places, watch)
+            if known:
+                log(f"the image is known: {known.digest}")
+                return known
+            context.on_phase(Phase.GENERATING)
+            limits = self._settings.limits
+            way = AssembledWay(steps, prepared, self._blobs, self._indexes, limits, places, folder)
+            return await self._made(way, key, places, context, log, watch)
+
+    async def _made(
+        self, way: Way, key: str | None, places: Registries, context: BuildContext, log: Log, watch: "_Watch"
+    ) -> BuildResult:
+        context.on_phase(Phase.BUILDING)
+        image = await way.make(log)
+        watch.lap("build")
+        context.on_phase(Phase.PUSHING)
+        await push(places.destination, places.target, image.manifest, image.blobs)
+        watch.lap("push")
+        if key:
+            self._known.remember(key, image.manifest)
+        log(f"pushed {places.target}@{image.manifest.digest}")
+        size = len(image.manifest.raw) + sum(blob.size for blob in image.manifest.blobs)
+        return BuildResult(str(places.target), image.manifest.digest, size, way.name, timings=watch.timings())
+
+    async def _again(self, key: str | None, places: Registries, watch: "_Watch") -> BuildResult | None:
+        """The image of an earlier build of the same content, if its registry still has it."""
+        manifest = self._known.find(key) if key else None
+        if manifest is None:
+            return None
+        try:
+            if await find(places.destination, places.target) != manifest.digest:
+                place = Repository(places.destination, places.target)
+                await place.put_manifest(manifest, places.target.identifier)
+        except (BuildError, RegistryError):
+            return None  # then it is built and pushed, which says what is wrong
+        watch.lap("push")
+        size = len(manifest.raw) + sum(blob.size for blob in manifest.blobs)
+        way = "commands" if key and key.startswith("commands") else "assembled"
+        return BuildResult(
+            str(places.target), manifest.digest, size, way, cached=True, timings=watch.timings()
+        )
+
+    @asynccontextmanager
+    async def _folder(self) -> AsyncIterator[Path]:
+        """A folder of the build's own."""
+        work = self._settings.work
+        folder = Path(await asyncio.to_thread(_made_folder, work))
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+class _Watch:
+    """Seconds that the parts of a build took."""
+
+    def __init__(self) -> None:
+        self._begin = self._last = time.monotonic()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """A part has ended."""
+        now = time.monotonic()
+        self._laps[name] = now - self._last
+        self._last = now
+
+    def timings(self) -> dict[str, float]:
+        """All parts, and the whole."""
+        return {**self._laps, "total": self._last - self._begin}
+
+
+def _made_folder(work: Path) -> str:
+    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return tempfile.mkdtemp(dir=work, prefix="build-")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..layers.request import Registry
+from ..oci.credentials import CredentialStore, StaticCredentials
 from ..shared.endpoints import Endpoints
 
 MIB = 1024 * 1024
@@ -51,6 +52,7 @@ class BuildSettings:
         endpoints: where registries are reached under another address.
         allowed_hosts: hosts, `host` or `host:port`, that lead into the network and may be used as
             registries and for `add`. The service's own registry and the endpoints are allowed anyway.
+        credentials: of registries that bases are read from, beside the service's own.
         network: what commands of a build can reach: nothing, or what the service can.
         limits: what one build may take.
     """
@@ -63,5 +65,6 @@ class BuildSettings:
     images: Mapping[str, str] = field(default_factory=dict)
     endpoints: Endpoints = field(default_factory=Endpoints)
     allowed_hosts: frozenset[str] = frozenset()
+    credentials: CredentialStore = field(default_factory=lambda: StaticCredentials({}))
     network: Literal["none", "service"] = "none"
     limits: Limits = field(default_factory=Limits)

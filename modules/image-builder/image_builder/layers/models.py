@@ -43,9 +43,9 @@ class Stage(Layer):
     """FROM: the image that the following layers stand on; `scratch` is the empty one."""
 
     layer_type: Literal["stage"] = "stage"
-    base: Annotated[StrictStr, Field(pattern=rf"^{_BASE}\Z")]
-    tag: Annotated[StrictStr, Field(pattern=rf"^{_TAG}\Z")] | None = None
-    platform: Annotated[StrictStr, Field(pattern=r"^linux/[a-z0-9]+(?:/v[0-9]+)?\Z")] | None = None
+    base: Annotated[StrictStr, Field(pattern=rf"^{_BASE}$")]
+    tag: Annotated[StrictStr, Field(pattern=rf"^{_TAG}$")] | None = None
+    platform: Annotated[StrictStr, Field(pattern=r"^linux/[a-z0-9]+(?:/v[0-9]+)?$")] | None = None
     alias: Alias | None = None
 
     @property
@@ -91,7 +91,7 @@ class Copy(_Files):
     """COPY: files of the request, or of another stage or image (`from_layer`)."""
 
     layer_type: Literal["copy"] = "copy"
-    from_layer: Annotated[StrictStr, Field(pattern=rf"^{_BASE}\Z")] | None = None
+    from_layer: Annotated[StrictStr, Field(pattern=rf"^{_BASE}$")] | None = None
 
     @field_validator("source")
     @classmethod
@@ -109,7 +109,7 @@ class Add(_Files):
     """
 
     layer_type: Literal["add"] = "add"
-    checksum: Annotated[StrictStr, Field(pattern=r"^sha256:[0-9a-f]{64}\Z")] | None = None
+    checksum: Annotated[StrictStr, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
 
     @field_validator("source", mode="before")
     @classmethod
@@ -209,7 +209,7 @@ class Label(Layer):
     """LABEL."""
 
     layer_type: Literal["label"] = "label"
-    name: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}\Z")]
+    name: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$")]
     value: Text
 
 
@@ -280,7 +280,7 @@ class StopSignal(Layer):
     """STOPSIGNAL: a number, or a name such as SIGTERM."""
 
     layer_type: Literal["stopsignal"] = "stopsignal"
-    signal: Annotated[StrictInt, Field(ge=1, le=64)] | Annotated[StrictStr, Field(pattern=rf"^{_SIGNAL}\Z")]
+    signal: Annotated[StrictInt, Field(ge=1, le=64)] | Annotated[StrictStr, Field(pattern=rf"^{_SIGNAL}$")]
 
 
 class User(Layer):

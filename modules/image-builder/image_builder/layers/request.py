@@ -38,7 +38,7 @@ class InlineFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     content: Annotated[StrictStr, Field(max_length=MAX_INLINE * 4 // 3 + 4)]
-    mode: Annotated[StrictStr, Field(pattern=r"^[0-7]{3,4}\Z")] = "0644"
+    mode: Annotated[StrictStr, Field(pattern=r"^[0-7]{3,4}$")] = "0644"
 
     @field_validator("content")
     @classmethod
@@ -101,12 +101,12 @@ class ImageRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[StrictStr, Field(pattern=rf"^{_COMPONENT}(?:/{_COMPONENT})*\Z", max_length=200)]
-    tag: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")] = "latest"
+    name: Annotated[StrictStr, Field(pattern=rf"^{_COMPONENT}(?:/{_COMPONENT})*$", max_length=200)]
+    tag: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] = "latest"
     layers: Annotated[list[AnyLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     registry: Registry | None = None
     files: Annotated[dict[str, InlineFile], Field(max_length=MAX_FILES)] = {}
-    upload: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9-]{1,64}\Z")] | None = None
+    upload: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
 
     @field_validator("files")
     @classmethod

@@ -1,0 +1,52 @@
+"""Numbers of users and groups, by the names that an image knows."""
+
+from collections.abc import Mapping
+
+from ..errors import InvalidRequestError
+
+_LAST = 2**32 - 2
+
+
+def owner_of(text: str, accounts: Mapping[str, bytes]) -> tuple[int, int]:
+    """Numbers of `user` or `user:group`; a user without a group brings its own.
+
+    Args:
+        text: names or numbers.
+        accounts: content of `etc/passwd` and `etc/group`.
+
+    Raises:
+        InvalidRequestError: the image does not know a name.
+    """
+    user, colon, group = text.partition(":")
+    users = _table(accounts.get("etc/passwd", b""))
+    if user.isdigit():
+        uid = _number(user)
+        own = next((int(entry[3]) for entry in users.values() if entry[2] == user), 0)
+    elif user in users:
+        uid, own = int(users[user][2]), int(users[user][3])
+    else:
+        raise InvalidRequestError(f"user_id: the image does not know the user {user!r}")
+    if not colon:
+        return uid, own
+    if group.isdigit():
+        return uid, _number(group)
+    groups = _table(accounts.get("etc/group", b""))
+    if group not in groups:
+        raise InvalidRequestError(f"group_id: the image does not know the group {group!r}")
+    return uid, int(groups[group][2])
+
+
+def _number(text: str) -> int:
+    if int(text) > _LAST:
+        raise InvalidRequestError(f"{text} is no number of a user or group")
+    return int(text)
+
+
+def _table(content: bytes) -> dict[str, list[str]]:
+    """Lines `name:password:number:…`, the first of each name."""
+    table: dict[str, list[str]] = {}
+    for line in content.decode("utf-8", "replace").splitlines():
+        fields = line.split(":")
+        if len(fields) > 3 and fields[2].isdigit() and (len(fields) < 5 or fields[3].isdigit()):
+            table.setdefault(fields[0], fields)
+    return table

@@ -1,0 +1,47 @@
+"""How work in a thread learns that nobody wants it any more."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class StoppedError(Exception):
+    """The work was told to end."""
+
+
+class Stop:
+    """Told once, asked often."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+
+    def tell(self) -> None:
+        """Have the work end at its next question."""
+        self._told.set()
+
+    def check(self) -> None:
+        """Go on, or not.
+
+        Raises:
+            StoppedError: somebody has told the work to end.
+        """
+        if self._told.is_set():
+            raise StoppedError
+
+    async def run(
+        self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Run work in a thread; a caller that is cancelled tells it to end, and waits for that."""
+        task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.tell()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # nobody else will ask for it
+            raise

@@ -1,0 +1,105 @@
+"""The two ways to an image, behind one interface."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..oci.manifests import Manifest
+from ..oci.registry import Repository
+from .assembled.build import Indexes, Inputs, Workshop, build_assembled, root_of
+from .assembled.spool import Spool
+from .bases import Base
+from .blobs import BlobCache
+from .preparation import Prepared
+from .push import FileContent, NewBlob
+from .registries import Registries
+from .settings import Limits
+from .stages import Plan
+from .stop import Stop
+
+
+@dataclass(frozen=True)
+class MadeImage:
+    """An image that is on this machine, ready to be pushed any number of times.
+
+    Attributes:
+        manifest: its manifest.
+        blobs: its configuration and layers, and where they are.
+    """
+
+    manifest: Manifest
+    blobs: list[NewBlob]
+
+
+class Way(Protocol):
+    """A way to make an image."""
+
+    @property
+    def name(self) -> str:
+        """`assembled` or `commands`."""
+        ...
+
+    async def make(self, log: Callable[[str], None]) -> MadeImage:
+        """Make the image.
+
+        Raises:
+            BuildError: it cannot be made.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class AssembledWay:
+    """An image made without running anything.
+
+    Attributes:
+        plan: what to make.
+        prepared: what it is made from.
+        blobs: layers of bases.
+        indexes: what is known of bases.
+        limits: what the build may take.
+        places: the registries.
+        folder: the build's own folder.
+    """
+
+    plan: Plan
+    prepared: Prepared
+    blobs: BlobCache
+    indexes: Indexes
+    limits: Limits
+    places: Registries
+    folder: Path
+
+    name = "assembled"
+
+    async def make(self, log: Callable[[str], None]) -> MadeImage:
+        """Make the image; see Way."""
+        prepared, stop = self.prepared, Stop()
+        blobs = {
+            str(base.reference): await self.blobs.layers(self.places.bases, base) for base in self._opened()
+        }
+        inputs = Inputs(prepared.files, prepared.fetched, prepared.bases, prepared.images, blobs)
+        with Spool(self.folder / "content", self.limits.unpacked, self.limits.entries, stop) as spool:
+            workshop = Workshop(spool, self.indexes, self.folder, stop)
+            image = await stop.run(build_assembled, self.plan, inputs, workshop)
+        new = [NewBlob(image.config_descriptor, image.config)]
+        if image.layer and image.layer_descriptor:
+            new.append(NewBlob(image.layer_descriptor, FileContent(image.layer.path)))
+        base = prepared.bases[root_of(self.plan, self.plan.stages[self.plan.needed[-1]])]
+        log(f"assembled {image.manifest.digest}, {image.size} bytes")
+        return MadeImage(image.manifest, [*inherited(base, self.places), *new])
+
+    def _opened(self) -> list[Base]:
+        """Bases whose files somebody looks into."""
+        roots = {root_of(self.plan, self.plan.stages[number]) for number in self.plan.looked_into()}
+        found = [self.prepared.bases[number] for number in sorted(roots)]
+        return [base for base in [*found, *self.prepared.images.values()] if base.reference]
+
+
+def inherited(base: Base, places: Registries) -> list[NewBlob]:
+    """The layers that an image has from its base, to be taken from the base's repository."""
+    if base.reference is None:
+        return []
+    place = Repository(places.bases, base.reference)
+    return [NewBlob(layer, place) for layer in base.layers]
