@@ -7,7 +7,13 @@ from .errors import CollectionError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Folder of code that several modules have the same copy of -> the module with the original.
-SHARED_OWNERS = {"shared": "dockerimage-replication", "shared_build": "dcv-image"}
+SHARED_OWNERS = {
+    "shared": "dockerimage-replication",
+    "shared_build": "dcv-image",
+    # The client of registries, and the HTTP client below it.
+    "oci": "dockerimage-replication",
+    "http1": "dockerimage-replication",
+}
 
 
 @dataclass(frozen=True)

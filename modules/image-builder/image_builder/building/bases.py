@@ -34,12 +34,16 @@ class Base:
         config: its configuration (OCI image-spec, Image Configuration); never changed.
         layers: its layers.
         platform: `os/architecture[/variant]`.
+        manifest: its manifest; None for `scratch`.
+        raw_config: the bytes of its configuration.
     """
 
     reference: Reference | None
     config: Mapping[str, Any]
     layers: tuple[Descriptor, ...] = ()
     platform: str = DEFAULT_PLATFORM
+    manifest: Manifest | None = None
+    raw_config: bytes = b""
 
     @property
     def created(self) -> str | None:
@@ -160,7 +164,11 @@ async def _read(transport: Transport, reference: Reference, manifest: Manifest, 
     except (ValueError, LookupError, TypeError, RecursionError):
         raise BaseUnavailableError(f"base {name!r}: it is no image of a container") from None
     pinned = Reference(reference.registry, reference.repository, digest=manifest.digest)
-    return Base(pinned, config, layers, platform)
+    if (config.get("config") or {}).get("OnBuild"):
+        raise BaseUnavailableError(
+            f"base {name!r}: it has ONBUILD instructions, which would run unseen; write them into the request"
+        )
+    return Base(pinned, config, layers, platform, manifest, content)
 
 
 def _names(descriptor: Mapping[str, Any]) -> dict[str, Any]:

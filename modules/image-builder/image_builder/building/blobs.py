@@ -100,6 +100,7 @@ class BlobCache:
 
 
 def _rename(name: str, path: Path) -> None:
+    Path(name).chmod(0o644)
     Path(name).replace(path)
 
 

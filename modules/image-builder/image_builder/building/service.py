@@ -16,6 +16,8 @@ from ..oci.registry import Repository
 from .assembled.build import Indexes
 from .bases import Bases
 from .blobs import BlobCache
+from .commands.build import CommandsWay
+from .commands.stores import BaseStores
 from .errors import BuildError, CancelledBuildError, LimitExceededError
 from .hosts import HostPolicy
 from .known import KnownImages, key_of
@@ -70,6 +72,7 @@ class Builder:
         self._service = service_transport(settings, self._policy)
         self._bases = Bases(settings, self._policy)
         self._blobs = BlobCache(settings.cache / "blobs", settings.cache_size)
+        self._stores = BaseStores(settings.cache / "stores")
         self._indexes = Indexes()
         self._known = KnownImages()
 
@@ -127,7 +130,9 @@ class Builder:
                 return known
             context.on_phase(Phase.GENERATING)
             limits = self._settings.limits
-            way = AssembledWay(steps, prepared, self._blobs, self._indexes, limits, places, folder)
+            way: Way = AssembledWay(steps, prepared, self._blobs, self._indexes, limits, places, folder)
+            if steps.runs_commands:
+                way = CommandsWay(steps, prepared, self._blobs, self._stores, self._settings, places, folder)
             return await self._made(way, key, places, context, log, watch)
 
     async def _made(

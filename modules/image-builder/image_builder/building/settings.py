@@ -53,6 +53,7 @@ class BuildSettings:
         allowed_hosts: hosts, `host` or `host:port`, that lead into the network and may be used as
             registries and for `add`. The service's own registry and the endpoints are allowed anyway.
         credentials: of registries that bases are read from, beside the service's own.
+        workers: stages of one build that may run at a time.
         network: what commands of a build can reach: nothing, or what the service can.
         limits: what one build may take.
     """
@@ -66,5 +67,6 @@ class BuildSettings:
     endpoints: Endpoints = field(default_factory=Endpoints)
     allowed_hosts: frozenset[str] = frozenset()
     credentials: CredentialStore = field(default_factory=lambda: StaticCredentials({}))
+    workers: int = 1
     network: Literal["none", "service"] = "none"
     limits: Limits = field(default_factory=Limits)

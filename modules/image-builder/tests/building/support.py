@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from image_builder.building import BuildContext, BuildResult, BuildSettings, Builder, Phase
+from image_builder.building import BuildContext, Builder, BuildResult, BuildSettings, Phase
 from image_builder.building.settings import Limits
 from image_builder.layers.image import Image
 from image_builder.layers.request import ImageRequest, Registry
@@ -27,6 +27,7 @@ from image_builder.oci.manifests import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 CREATED = "2024-05-06T07:08:09.123456789Z"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 _ACCEPT = ", ".join([OCI_MANIFEST, OCI_INDEX, "application/vnd.docker.distribution.manifest.v2+json"])
+_APPLETS = "sh cat cp echo id ls mkdir sleep dd yes head ps seq touch rm test true false stat"
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:an app:/home/app:/bin/sh\n"
 _GROUP = b"root:x:0:\nstaff:x:50:\napp:x:1001:\n"
 
@@ -76,7 +77,9 @@ class Entry:
     content: str
 
 
-def tar_of(entries: Mapping[str, bytes | str | None], owner: tuple[int, int] = (0, 0), mode: int = 0) -> bytes:
+def tar_of(
+    entries: Mapping[str, bytes | str | None], owner: tuple[int, int] = (0, 0), mode: int = 0
+) -> bytes:
     """A tar archive: bytes for files, a text for symbolic links, None for folders."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -112,13 +115,10 @@ def base_layers() -> list[bytes]:
         "root": None,
     }
     program = {"usr/bin/busybox": Path(busybox).read_bytes()}
-    links = {
-        f"usr/bin/{name}": "busybox"
-        for name in "sh cat cp echo id ls mkdir sleep dd yes head ps seq touch rm test true false stat".split()
-    }
+    links = {f"usr/bin/{name}": "busybox" for name in _APPLETS.split()}
     return [
         tar_of(first),
-        tar_of(program, mode=0o755) ,
+        tar_of(program, mode=0o755),
         tar_of(links),
         tar_of({"srv/.wh.old": b"", "srv/app": None}, owner=(1000, 1001)),
     ]
@@ -152,7 +152,9 @@ def push_base(registry: str, name: str, layers: list[bytes], runtime: Mapping[st
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
             "config": {"mediaType": OCI_CONFIG, "digest": digest_of(config), "size": len(config)},
-            "layers": [{"mediaType": _LAYER, "digest": digest_of(blob), "size": len(blob)} for blob in packed],
+            "layers": [
+                {"mediaType": _LAYER, "digest": digest_of(blob), "size": len(blob)} for blob in packed
+            ],
         }
     ).encode()
     put(f"http://{registry}/v2/{repository}/manifests/{tag}", manifest, OCI_MANIFEST)
@@ -274,7 +276,7 @@ class Bench:
         return pull(self.registry, name)
 
 
-def bench(registry: str, folder: Path, **changes: Any) -> Bench:
+def bench(registry: str, folder: Path, **changes: object) -> Bench:
     """A builder whose images go to `registry`/team."""
     values: dict[str, Any] = {
         "work": folder / "work",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...layers.dockerfile import AnyLayer, instruction
-from ...layers.models import Add, Copy, Workdir
+from ...layers.models import Add, Copy, Run, Workdir
 from ...oci.digest import digest_of
 from ...oci.manifests import DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from ..bases import Base
@@ -110,7 +110,9 @@ def _history(layers: Sequence[AnyLayer], layer: WrittenLayer | None, time: int) 
         for each in layers
     ]
     if layer is not None:
-        with_files = [number for number, each in enumerate(layers) if isinstance(each, Copy | Add | Workdir)]
+        with_files = [
+            number for number, each in enumerate(layers) if isinstance(each, Copy | Add | Run | Workdir)
+        ]
         if with_files:
             del entries[with_files[-1]]["empty_layer"]
         else:

@@ -97,14 +97,34 @@ def build_assembled(plan: Plan, inputs: Inputs, workshop: Workshop) -> Assembled
     Raises:
         BuildError: it cannot be made; the text names the layer.
     """
-    arguments = Runtime(Base(None, {}), {})
-    for argument in plan.arguments:
-        arguments.apply(argument)
+    arguments = _arguments(plan)
     made: dict[int, StageResult] = {}
     for number in plan.needed:
-        made[number] = _stage(plan, plan.stages[number], made, inputs, workshop, arguments.arguments)
+        made[number] = _stage(plan, plan.stages[number], made, inputs, workshop, arguments)
     last = plan.stages[plan.needed[-1]]
     return _image(plan, last, made[last.number], inputs, workshop)
+
+
+def runtime_of(plan: Plan, bases: Mapping[int, Base]) -> Runtime:
+    """The configuration of the image, without a look at any file."""
+    made: dict[int, Runtime] = {}
+    for number in plan.needed:
+        stage = plan.stages[number]
+        base = bases[root_of(plan, stage)]
+        arguments = _arguments(plan)
+        runtime = Runtime(base, arguments) if stage.on is None else made[stage.on].continued(base, arguments)
+        for _, layer in stage.layers:
+            runtime.apply(layer)
+        made[number] = runtime
+    return made[plan.needed[-1]]
+
+
+def _arguments(plan: Plan) -> Mapping[str, str]:
+    """Values of the arguments before the first stage."""
+    runtime = Runtime(Base(None, {}), {})
+    for argument in plan.arguments:
+        runtime.apply(argument)
+    return runtime.arguments
 
 
 def root_of(plan: Plan, stage: StagePlan) -> int:

@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from types import TracebackType
+from typing import IO, BinaryIO, Self, cast
 
 from ..stop import Stop
 from .nodes import Kind, Node, Part
@@ -68,6 +69,45 @@ class _Compressed:
         self._target.write(data)
 
 
+class LayerWriter:
+    """Writes a layer; a context manager.
+
+    Args:
+        path: where it is written.
+        stop: asked as the work gets on.
+
+    Attributes:
+        written: the layer, when it is complete.
+    """
+
+    written: WrittenLayer
+
+    def __init__(self, path: Path, stop: Stop) -> None:
+        self._path = path
+        self._target = path.open("wb")
+        self._compressed = _Compressed(self._target, stop)
+        stream = cast(BinaryIO, self._compressed)  # a stream is written to, and asked for nothing else
+        self._tar = tarfile.open(  # noqa: SIM115 - closed by __exit__
+            fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._target:
+            if error is None:
+                self._tar.close()
+                diff_id, digest = self._compressed.finish()
+                self.written = WrittenLayer(self._path, digest, self._compressed.size, diff_id)
+
+    def add(self, header: tarfile.TarInfo, content: IO[bytes] | None) -> None:
+        """Add an entry."""
+        self._tar.addfile(header, content)
+
+
 def write_layer(changes: Mapping[str, Node], path: Path, time: int, stop: Stop) -> WrittenLayer:
     """Write the changes, in the order of their paths.
 
@@ -77,16 +117,12 @@ def write_layer(changes: Mapping[str, Node], path: Path, time: int, stop: Stop) 
         time: seconds since 1970 that every entry gets.
         stop: asked as the work gets on.
     """
-    with path.open("wb") as target:
-        compressed = _Compressed(target, stop)
-        stream = cast(BinaryIO, compressed)  # a stream is written to, and asked for nothing else
-        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK) as tar:
-            for name in sorted(changes, key=lambda name: name.split("/")):
-                node = changes[name]
-                with _content(node) as content:
-                    tar.addfile(_header(name, node, time), content)
-        diff_id, digest = compressed.finish()
-    return WrittenLayer(path, digest, compressed.size, diff_id)
+    with LayerWriter(path, stop) as writer:
+        for name in sorted(changes, key=lambda name: name.split("/")):
+            node = changes[name]
+            with _content(node) as content:
+                writer.add(_header(name, node, time), content)
+    return writer.written
 
 
 def _header(name: str, node: Node, time: int) -> tarfile.TarInfo:

@@ -1,0 +1,191 @@
+"""The way of a request that runs commands."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..assembled.assemble import assemble
+from ..assembled.build import root_of, runtime_of
+from ..assembled.layer import WrittenLayer
+from ..assembled.spool import Spool
+from ..bases import Base
+from ..blobs import BlobCache
+from ..errors import BuilderUnavailableError, CommandError, LimitExceededError
+from ..preparation import Prepared
+from ..push import FileContent, NewBlob
+from ..registries import Registries
+from ..settings import BuildSettings
+from ..stages import Plan
+from ..stop import Stop
+from ..times import image_time
+from ..ways import MadeImage, inherited
+from .changes import write_changes
+from .context import check_archives, dockerfile, environment, place_fetched, write_files, write_settings
+from .identity import identity
+from .sandbox import Bounds, Sandbox
+from .stores import BaseStores, remove
+from .watch import watch_memory
+
+# $1 KiB that may be written; then buildah's own. What has changed is read where its files have their own
+# users: everything below the upper folder of the one image that the store has.
+_SCRIPT = """
+limit=$1; shift
+( while sleep 1; do
+    set -- $(du -sxk graph) && [ "$1" -gt "$limit" ] && : > over-disk && kill -KILL -1
+  done ) >/dev/null 2>&1 &
+buildah --root "$PWD/graph" --runroot "$PWD/run" --storage-driver overlay "$@" || exit $?
+layer=$(sed -n 's/.*"layer":"\\([0-9a-f]*\\)".*/\\1/p' graph/overlay-images/images.json)
+tar --create --file layer.tar --directory "graph/overlay/$layer/diff" --sort=name --numeric-owner \\
+  --format=pax --pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f --mtime=@0 \\
+  --xattrs --xattrs-include=security.capability '--xattrs-include=*.overlay.opaque' . || exit 126
+"""
+# What commands of a build may do to the files and users of their own namespace, as package managers do;
+# no network devices, no device files, no ports below 1024, no other root.
+_DROPPED = ("CAP_MKNOD", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_AUDIT_WRITE", "CAP_SETPCAP")
+_STATUS = re.compile(r"exit status (\d+)")
+_ERROR = re.compile(r"(?i)^error[: ]")
+_EXPORT_FAILED = 126
+_NO_NAMESPACE = 125
+
+
+@dataclass(frozen=True)
+class CommandsWay:
+    """An image whose commands buildah runs.
+
+    Attributes:
+        plan: what to make.
+        prepared: what it is made from.
+        blobs: layers of bases.
+        stores: bases as buildah wants them.
+        settings: what the administrator has set.
+        places: the registries.
+        folder: the build's own folder.
+    """
+
+    plan: Plan
+    prepared: Prepared
+    blobs: BlobCache
+    stores: BaseStores
+    settings: BuildSettings
+    places: Registries
+    folder: Path
+    name: str = field(default="commands", init=False)
+
+    async def make(self, log: Callable[[str], None]) -> MadeImage:
+        """Make the image; see Way.
+
+        Raises:
+            BuildError: a command failed, a limit was reached, or nothing can be run here.
+        """
+        if not shutil.which("buildah"):
+            raise BuilderUnavailableError("commands cannot be run here: the program buildah is missing")
+        limits, job = self.settings.limits, self.folder / "job"
+        own = identity()
+        sandbox = Sandbox(own, Bounds(limits.processes, limits.disk), environment(job))
+        stop = Stop()
+        try:
+            await stop.run(self._write, job, sandbox, stop)
+            stores = await asyncio.gather(*(self._store(base, sandbox, job) for base in self._images()))
+            base = self.prepared.bases[root_of(self.plan, self.plan.stages[self.plan.needed[-1]])]
+            await self._run(sandbox, job, stores, image_time(base), log)
+            layer = await stop.run(
+                write_changes, job / "layer.tar", self.folder / "layer.tar.gz", image_time(base), stop
+            )
+        except BaseException:
+            await asyncio.shield(remove([job], sandbox, self.folder))
+            raise
+        made = await asyncio.to_thread(self._image, base, layer)
+        await remove([job / "graph", job / "run"], sandbox, self.folder)
+        log(f"built {made.manifest.digest}")
+        return made
+
+    def _write(self, job: Path, sandbox: Sandbox, stop: Stop) -> None:
+        """The build's folder, with all that buildah reads."""
+        job.mkdir(mode=0o755)
+        sandbox.let_through(self.settings.work, self.folder)
+        limits = self.settings.limits
+        with Spool(self.folder / "checked", limits.unpacked, limits.entries, stop) as spool:
+            for name, node in self.prepared.files.items():
+                spool.count(node.size, name)
+            check_archives(self.plan, self.prepared.files, spool)
+        written = write_files(self.prepared.files, job / "context")
+        written += place_fetched(self.plan, self.prepared.fetched, job / "context")
+        (job / "Dockerfile").write_text(dockerfile(self.plan, self.prepared), encoding="utf-8")
+        sandbox.own(*write_settings(job), *written, job / "Dockerfile")
+
+    def _images(self) -> list[Base]:
+        """Every image that the build reads, each once."""
+        found = {
+            str(base.reference): base
+            for base in [*self.prepared.bases.values(), *self.prepared.images.values()]
+        }
+        return [base for base in found.values() if base.reference]
+
+    async def _store(self, base: Base, sandbox: Sandbox, job: Path) -> Path:
+        blobs = await self.blobs.layers(self.places.bases, base)
+        return await self.stores.of(base, blobs, sandbox, job)
+
+    async def _run(
+        self, sandbox: Sandbox, job: Path, stores: list[Path], time: int, log: Callable[[str], None]
+    ) -> None:
+        limits = self.settings.limits
+        said: list[str] = []
+
+        def heard(line: str) -> None:
+            if _ERROR.match(line) or _STATUS.search(line):
+                said.append(line)
+                del said[:-5]
+            log(line)
+
+        arguments: list[str | Path] = [str(limits.disk // 1024)]
+        arguments += [part for store in stores for part in ("--storage-opt", f"overlay.imagestore={store}")]
+        arguments += self._buildah(job, time)
+        status = await sandbox.run(
+            _SCRIPT,
+            arguments,
+            job,
+            heard,
+            network=self.settings.network == "service",
+            log_limit=limits.log,
+            watch=lambda pid: asyncio.create_task(watch_memory(pid, limits.memory)),
+        )
+        if (job / "over-disk").exists():
+            raise LimitExceededError(f"the build has written more than {limits.disk} bytes, the limit")
+        if status == _NO_NAMESPACE:
+            raise BuilderUnavailableError("commands cannot be run here: a namespace cannot be set up")
+        if status == _EXPORT_FAILED:
+            raise BuilderUnavailableError("what the commands have changed cannot be read")
+        if status:
+            raise _failure(said, status)
+
+    def _buildah(self, job: Path, time: int) -> list[str | Path]:
+        return [
+            *("bud", "--isolation", "chroot", "--layers=false", "--pull-never", "--force-rm"),
+            *("--format", "docker", "--timestamp", str(time), "--signature-policy", job / "policy.json"),
+            *("--jobs", str(self.settings.workers), "--identity-label=false", "--no-hosts"),
+            *(f"--cap-drop={capability}" for capability in _DROPPED),
+            *("--tag", "localhost/image:built", "--file", job / "Dockerfile", job / "context"),
+        ]
+
+    def _image(self, base: Base, layer: WrittenLayer | None) -> MadeImage:
+        last = self.plan.stages[self.plan.needed[-1]]
+        runtime = runtime_of(self.plan, self.prepared.bases)
+        layers = [each for _, each in last.layers]
+        image = assemble(base, runtime, layers, layer, image_time(base))
+        blobs = [*inherited(base, self.places), NewBlob(image.config_descriptor, image.config)]
+        if layer and image.layer_descriptor:
+            blobs.append(NewBlob(image.layer_descriptor, FileContent(layer.path)))
+        return MadeImage(image.manifest, blobs)
+
+
+def _failure(said: list[str], status: int) -> CommandError:
+    for line in reversed(said):
+        found = _STATUS.search(line)
+        if found:
+            return CommandError(f"a command ended with the exit status {found[1]}; the log has its output")
+    if status < 0:
+        return CommandError(f"the build was ended by the signal {-status}")
+    return CommandError(" ".join(said)[-500:] or f"buildah ended with the exit status {status}")
