@@ -33,6 +33,9 @@ DEBIAN_PACKAGES = {
     "jq": "jq",
     "make": "make",
     "dpkg-source": "dpkg-dev",
+    "buildah": "buildah",
+    "newuidmap": "uidmap",
+    "busybox": "busybox-static",
 }
 LOCK_SECONDS = 600  # how long another run of apt may take that holds dpkg's lock
 

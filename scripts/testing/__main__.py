@@ -17,8 +17,18 @@ from localcloud.services import Services
 from . import kubernetes
 from .checks import run_checks
 
-ENGINE_PROGRAMS = ("podman", "unshare", "setpriv", "pactl", "parec", "xclip")
-FAST_PROGRAMS = ("git", "shellcheck", "docker-registry", "mmdebstrap", "openssl", "skopeo", "etcd", "xauth")
+ENGINE_PROGRAMS = ("podman", "unshare", "setpriv", "pactl", "parec", "xclip", "buildah", "newuidmap")
+FAST_PROGRAMS = (
+    "git",
+    "shellcheck",
+    "docker-registry",
+    "mmdebstrap",
+    "openssl",
+    "skopeo",
+    "etcd",
+    "xauth",
+    "busybox",
+)
 CACHE = Path(os.environ.get("AIRGAP_CACHE_DIR") or Path.home() / ".cache" / "airgap-modules")
 
 

@@ -15,7 +15,7 @@ from ..oci.reference import InvalidReference, Reference
 from ..oci.registry import Repository
 from ..oci.transport import Transport
 from ..shared.inventory import Inventory
-from .errors import BaseUnavailableError
+from .errors import BaseUnavailableError, NotAllowedError
 from .hosts import HostPolicy
 from .settings import BuildSettings
 
@@ -106,6 +106,8 @@ class Bases:
             return await self._find(transport, reference, wanted, name)
         except RegistryError as error:
             raise BaseUnavailableError(f"base {name!r}: {error}") from None
+        except NotAllowedError as error:  # of the connection, which knows addresses and not what they are for
+            raise NotAllowedError(f"base {name!r}: {error}") from None
 
     async def _find(self, transport: Transport, reference: Reference, platform: str, name: str) -> Base:
         place = Repository(transport, reference)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,10 +266,29 @@ class Bench:
 
     async def build_in_loop(self, request: ImageRequest | Image, uploads: Path | None = None) -> BuildResult:
         """The same in the test's own loop."""
-        asked = request.request() if isinstance(request, Image) else request
+        (result,) = await self.build_all([request], uploads)
+        return result
+
+    async def build_all(
+        self, requests: Sequence[ImageRequest | Image], uploads: Path | None = None
+    ) -> list[BuildResult]:
+        """Build one after the other, with one builder."""
         context = BuildContext(uploads, self.phases.append)
+        results = []
         async with Builder(self.settings) as builder:
-            return await builder.build(asked, context, self.lines.append, asyncio.Event())
+            for request in requests:
+                asked = request.request() if isinstance(request, Image) else request
+                results.append(await builder.build(asked, context, self.lines.append, asyncio.Event()))
+        return results
+
+    def raw_manifest(self, name: str) -> bytes:
+        """The bytes of a manifest in the registry."""
+        repository, _, tag = name.partition(":")
+        return get(f"http://{self.registry}/v2/{repository}/manifests/{tag}")
+
+    def digest(self, name: str) -> str:
+        """The digest that a tag has."""
+        return digest_of(self.raw_manifest(name))
 
     def pull(self, name: str) -> Pulled:
         """What the registry has by this name, below the builder's path."""

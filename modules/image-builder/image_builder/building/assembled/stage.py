@@ -156,7 +156,7 @@ def _copy_from(to: _Destination, source: str, origin: StageResult, where: str, m
     path = tree.resolve(source)
     node = tree.get(path)
     if node is None:
-        raise InvalidRequestError(f"{where}.source: {source!r} is not in {'that stage or image'}")
+        raise InvalidRequestError(f"{where}.source: {source!r} is not in that stage or image")
     if node.kind is Kind.FOLDER:
         to.make()
         names = {f"{path}/{name}".lstrip("/"): (name, found) for name, found in tree.below(path)}

@@ -1,0 +1,1 @@
+"""Tests of layers and of what is written of them."""
