@@ -89,7 +89,8 @@ cache_fonts() {
 }
 
 add_packages() {
-    local desktop=$1
+    local desktop=$1 begin
+    begin=$(mktemp)
     [[ -z ${OS_PACKAGES_MIRROR:-} ]] || use_mirror "$OS_PACKAGES_MIRROR"
     [[ $desktop != base ]] || leave_documents_out
     refresh_packages
@@ -101,8 +102,10 @@ add_packages() {
     restore_sources
     record
     cache_fonts
-    # Compiled by the packages' own scripts, never twice the same.
-    find / -xdev -type d -name __pycache__ -prune -exec rm -rf {} +
+    # What the packages' own scripts compiled is never twice the same; what the base compiled stays.
+    find / -xdev -name '*.pyc' -cnewer "$begin" -delete
+    find / -xdev -type d -name __pycache__ -empty -delete
+    rm "$begin"
 }
 
 set_up() {

@@ -16,6 +16,8 @@ set_up_base() {
     # The proxy beside the desktop transfers files by this path.
     mkdir -p /mnt
     ln -s /run/kvdi-desktop/home /mnt/home
+    # Desktops would load modules for X into the sound server, which end it with their session.
+    rm -f /etc/xdg/autostart/pulseaudio.desktop
     # For a run without the manager's mounts: whoever the user is makes his folders here.
     mkdir -p /run/user /run/kvdi /usr/share/kvdi-desktops/skel
     chmod 1777 /run /run/user /run/kvdi /home
