@@ -8,6 +8,7 @@ from pathlib import Path
 
 from . import errors
 from .chart_values import chart_values
+from .desktops import desktop_rows, has_desktops
 from .errors import CollectionError
 from .interface import Interface, Parameter, read_interface
 from .modules import REPOSITORY, Module, modules
@@ -42,6 +43,11 @@ def values_table(chart: Path) -> str:
     """Markdown table of a chart's values, from their schema's descriptions and their defaults."""
     rows = [(f"`{value.name}`", f"`{value.default}`", value.description) for value in chart_values(chart)]
     return _table(("Value", "Default", "Description"), rows)
+
+
+def image_table(images: Path) -> str:
+    """Markdown table of the images that a catalogue describes."""
+    return _table(("Images", "What it is", "Stands on", "State"), desktop_rows(images))
 
 
 def stale(repository: Path = REPOSITORY) -> list[Path]:
@@ -84,6 +90,12 @@ def _generated(module: Module) -> dict[Path, str]:
     text = _read(module.readme)
     interface = read_interface(module)
     made = {module.readme: _named(module.readme, lambda: filled(text, interface))}
+    images = module.folder / "images"
+    if has_desktops(images):
+        with_tables = made[module.readme]
+        made[module.readme] = _named(
+            module.readme, lambda: _between(with_tables, "images", image_table(images))
+        )
     chart = module.folder / "chart"
     if chart.is_dir():
         readme = chart / "README.md"

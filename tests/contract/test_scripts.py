@@ -162,3 +162,15 @@ def test_the_values_of_a_chart_are_named_as_an_installation_sets_them(tmp_path: 
         '| `image.uri` | `""` | The image. |',
         "| `list` | `[]` | A list. |",
     ]
+
+
+def test_the_images_of_a_catalogue_are_a_table(tmp_path: Path) -> None:
+    (tmp_path / "games").mkdir()
+    (tmp_path / "games" / "desktop.yaml").write_text(
+        "title: Games\ndescription: to play\nparent: base\n"
+        "systems: {debian: {families: [supervisord, systemd], state: tested}}\n"
+    )
+
+    assert docs.image_table(tmp_path).splitlines()[2:] == [
+        "| `debian-supervisord-games`, `debian-systemd-games` | Games: to play | `base` | tested |"
+    ]

@@ -13,7 +13,7 @@ from .shared.errors import UserError
 from .shared.settings import CommonParameters
 from .shared_build.names import checked_image_reference, checked_repository_name
 
-DEFAULT_IMAGES = "debian-supervisord-base, debian-systemd-base"
+DEFAULT_IMAGES = "debian-supervisord-xfce4, debian-systemd-xfce4"
 INVENTORY_PATH = re.compile(r"(?:s3://)?[^/\s]+/\S+")
 
 
