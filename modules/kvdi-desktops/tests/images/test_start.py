@@ -1,0 +1,215 @@
+"""What a start makes: sockets, account, home, folders, the server's command line, systemd's units."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from kvdi_desktop import account, environment, folders, home, main, settings, sockets, systemd, vnc
+from kvdi_desktop.address import TcpAddress, UnixAddress
+from kvdi_desktop.errors import DesktopError
+
+
+@pytest.fixture
+def server_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program by the VNC server's name, first on PATH."""
+    program = tmp_path / "bin" / "Xtigervnc"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    return program
+
+
+class TestSockets:
+    def test_what_a_killed_server_left_is_removed(self, tmp_path: Path) -> None:
+        path = tmp_path / "display.sock"
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+
+        sockets.clear(path)
+
+        assert not path.exists()
+
+    def test_a_live_servers_socket_stays(self, tmp_path: Path) -> None:
+        path = tmp_path / "display.sock"
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            server.listen()
+
+            with pytest.raises(DesktopError, match="another server listens"):
+                sockets.clear(path)
+        assert path.exists()
+
+    def test_a_file_is_never_removed(self, tmp_path: Path) -> None:
+        path = tmp_path / "display.sock"
+        path.write_text("somebody's")
+
+        with pytest.raises(DesktopError, match="is no socket"):
+            sockets.clear(path)
+        assert path.read_text() == "somebody's"
+
+    def test_a_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+
+        with pytest.raises(DesktopError, match="cannot be made"):
+            sockets.check_folder(tmp_path / "file" / "kvdi")
+
+
+class TestServer:
+    def test_with_a_unix_socket_it_opens_no_port(self, server_program: Path) -> None:
+        command = vnc.command(7, UnixAddress(Path("/run/kvdi/x.sock")), {}, Path("/home/alice"))
+
+        assert command[:2] == [str(server_program), ":7"]
+        assert command[command.index("-rfbport") + 1] == "-1"
+        assert command[command.index("-rfbunixpath") + 1] == "/run/kvdi/x.sock"
+
+    @pytest.mark.usefixtures("server_program")
+    def test_with_a_port_it_listens_at_that_address_alone(self) -> None:
+        command = vnc.command(1, TcpAddress("127.0.0.1", 5900), {}, Path("/home/alice"))
+
+        assert command[command.index("-rfbport") + 1] == "5900"
+        assert command[command.index("-interface") + 1] == "127.0.0.1"
+        assert "-rfbunixpath" not in command
+
+    @pytest.mark.usefixtures("server_program")
+    @pytest.mark.parametrize(("value", "accepted"), [("", 1), ("on", 1), ("off", 0), ("FALSE", 0)])
+    def test_the_clients_resizing_can_be_locked(self, value: str, accepted: int) -> None:
+        command = vnc.command(1, TcpAddress("", 5900), {"DESKTOP_RESIZE": value}, Path("/home/alice"))
+
+        assert f"-AcceptSetDesktopSize={accepted}" in command
+
+    @pytest.mark.usefixtures("server_program")
+    @pytest.mark.parametrize(
+        ("value", "geometry"), [("1920x1080", "1920x1080"), ("", "1280x720"), ("-1x5", "1280x720")]
+    )
+    def test_the_size_before_a_client_comes(self, value: str, geometry: str) -> None:
+        command = vnc.command(1, TcpAddress("", 5900), {"DESKTOP_GEOMETRY": value}, Path("/home/alice"))
+
+        assert command[command.index("-geometry") + 1] == geometry
+
+    def test_an_image_without_a_server(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+        with pytest.raises(DesktopError, match="no VNC server"):
+            vnc.command(1, TcpAddress("", 5900), {}, Path("/home/alice"))
+
+
+class TestAccount:
+    def test_names_are_found_for_the_uid(self, tmp_path: Path) -> None:
+        account.record(tmp_path / "extrausers", "alice", 1000680000, 1000680000, Path("/home/alice"))
+
+        passwd = (tmp_path / "extrausers" / "passwd").read_text()
+        assert passwd == "alice:x:1000680000:1000680000:alice:/home/alice:/bin/bash\n"
+
+    def test_the_account_has_no_password(self, tmp_path: Path) -> None:
+        account.record(tmp_path / "extrausers", "alice", 9000, 9000, Path("/home/alice"))
+
+        assert (tmp_path / "extrausers" / "shadow").read_text().split(":")[:2] == ["alice", "*"]
+
+
+class TestHome:
+    @pytest.fixture
+    def skeleton(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "skel"
+        (folder / ".config").mkdir(parents=True)
+        (folder / ".profile").write_text("new")
+        (folder / ".config" / "settings").write_text("new")
+        return folder
+
+    def prepare(self, wanted: Path, tmp_path: Path, skeleton: Path) -> Path:
+        return home.prepare(wanted, os.getuid(), os.getgid(), tmp_path / "spare", [skeleton])
+
+    def test_an_empty_one_gets_its_first_files(self, tmp_path: Path, skeleton: Path) -> None:
+        made = self.prepare(tmp_path / "home" / "alice", tmp_path, skeleton)
+
+        assert (made / ".config" / "settings").read_text() == "new"
+
+    def test_a_restored_one_keeps_what_it_has(self, tmp_path: Path, skeleton: Path) -> None:
+        restored = tmp_path / "alice"
+        restored.mkdir()
+        (restored / ".profile").write_text("mine")
+        (restored / ".config").symlink_to(tmp_path / "elsewhere")
+
+        self.prepare(restored, tmp_path, skeleton)
+
+        assert (restored / ".profile").read_text() == "mine"
+        assert not (tmp_path / "elsewhere").exists()
+
+    def test_one_that_cannot_be_used_gives_way(
+        self, tmp_path: Path, skeleton: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "file").write_text("")
+
+        used = self.prepare(tmp_path / "file" / "alice", tmp_path, skeleton)
+
+        assert used == tmp_path / "spare"
+        assert "cannot be used" in capsys.readouterr().err
+
+
+class TestFolders:
+    def test_the_users_folder_lies_in_run(self, tmp_path: Path) -> None:
+        (tmp_path / "run").mkdir()
+
+        made = folders.runtime(os.getuid(), os.getgid(), tmp_path / "run", tmp_path)
+
+        assert made == tmp_path / "run" / "user" / str(os.getuid())
+        assert made.stat().st_mode & 0o777 == 0o700
+
+    def test_without_run_it_lies_in_tmp(self, tmp_path: Path) -> None:
+        (tmp_path / "run").write_text("")
+
+        made = folders.runtime(os.getuid(), os.getgid(), tmp_path / "run", tmp_path)
+
+        assert made == tmp_path / f"runtime-{os.getuid()}"
+
+    def test_a_shared_folder_is_nobodys(self, tmp_path: Path) -> None:
+        shared = tmp_path / "tmp"
+        shared.mkdir()
+        shared.chmod(0o1777)
+
+        folders.give(shared, 9000, 9000)
+
+        assert shared.stat().st_uid == os.getuid()
+
+
+class TestEnvironment:
+    def test_dockers_client_is_on_the_path_once(self) -> None:
+        read = settings.read({"USER": "alice"}, 9000, 9000)
+        first = environment.session(read, Path("/home/alice"), Path("/run/user/9000"), 1, "")
+        second = environment.session(read, Path("/home/alice"), Path("/run/user/9000"), 1, first["PATH"])
+
+        assert second["PATH"].split(":").count("/usr/local/docker/bin") == 1
+
+    def test_the_sidecars_sound(self) -> None:
+        read = settings.read({"UID": "9000"}, 1000680000, 0)
+        session = environment.session(read, Path("/h"), Path("/run/user/1000680000"), 1, "")
+
+        assert session["PULSE_SERVER"] == "unix:/run/user/9000/pulse/native"
+        assert session["XDG_RUNTIME_DIR"] == "/run/user/1000680000"
+
+
+class TestSystemd:
+    def test_only_names_of_variables_are_written(self, tmp_path: Path) -> None:
+        systemd.write_units(9000, {"TOKEN": "secret-value", "USER": "alice", "bad name": "x"}, tmp_path)
+
+        written = [path.read_text() for path in tmp_path.rglob("*.conf")]
+        assert written == ["[Service]\nPassEnvironment=TOKEN USER\n"]
+        assert (tmp_path / "kvdi-desktop.target.wants" / "user@9000.service").is_symlink()
+
+    def test_it_has_to_be_the_first_process(self) -> None:
+        with pytest.raises(DesktopError, match="first process"):
+            systemd.boot({})
+
+
+class TestCommand:
+    @pytest.mark.parametrize("arguments", [[], ["fly"]])
+    def test_a_wrong_command_names_the_right_ones(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main.main(arguments) == 2
+        assert "start, vnc, audio, session" in capsys.readouterr().err
+
+    def test_a_start_takes_no_arguments(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main.main(["start", "bash"]) == 2
+        assert "bash" in capsys.readouterr().err
