@@ -9,12 +9,13 @@ from kvdi_desktops.shared.errors import ParameterError
 from kvdi_desktops.shared.settings import load
 from kvdi_support import PREFIX, set_environment, write_catalogue
 
+IMAGES = Path(__file__).resolve().parent.parent / "images"
+
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A deployment without any parameter, and a small catalogue."""
+    """A deployment with a small catalogue, and without any parameter but the images of that."""
     set_environment(monkeypatch)
-    monkeypatch.delenv(f"{PREFIX}IMAGES")
     write_catalogue(tmp_path / "images")
     monkeypatch.setattr(catalogue, "FOLDER", tmp_path / "images")
 
@@ -31,6 +32,18 @@ def message(monkeypatch: pytest.MonkeyPatch, **given: str) -> str:
         load(Parameters)
     assert raised.value.exit_status == 2
     return str(raised.value)
+
+
+def test_without_parameters_both_families_of_one_desktop_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "FOLDER", IMAGES)
+    monkeypatch.delenv(f"{PREFIX}IMAGES")
+
+    assert {image.name for image in parameters().selected} == {
+        "debian-supervisord-base",
+        "debian-supervisord-xfce4",
+        "debian-systemd-base",
+        "debian-systemd-xfce4",
+    }
 
 
 def test_without_parameters_the_documented_defaults_hold() -> None:
