@@ -1,0 +1,1 @@
+"""Who may use the service, and the registries' credentials that it keeps."""

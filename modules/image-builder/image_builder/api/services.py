@@ -1,0 +1,146 @@
+"""The parts of a running service, put together."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ..accounts.encryption import Keyring
+from ..accounts.passwords import Passwords
+from ..accounts.registries import Registries
+from ..accounts.throttle import Throttle
+from ..accounts.tokens import Tokens
+from ..accounts.users import Users
+from ..database.connection import Database, DatabaseUnavailableError
+from ..jobs.builder import Builder
+from ..jobs.intake import Intake
+from ..jobs.job import Job
+from ..jobs.memory import memory_percent
+from ..jobs.recent import RecentJobs
+from ..jobs.store import JobStore
+from ..jobs.targets import Targets
+from ..jobs.workers import Workers, keep_tidy
+from ..service_settings import ServiceSettings
+from .metrics import Metrics
+from .sessions import Sessions
+
+MEMORY_EVERY = 1.0  # seconds between looks at the memory
+
+
+@dataclass
+class Services:
+    """What the endpoints work with.
+
+    Attributes:
+        memory_percent: what the service and its builds use of the memory, measured each second.
+    """
+
+    settings: ServiceSettings
+    database: Database
+    users: Users
+    registries: Registries
+    passwords: Passwords
+    tokens: Tokens
+    throttle: Throttle
+    sessions: Sessions
+    jobs: JobStore
+    intake: Intake
+    recent: RecentJobs
+    targets: Targets
+    workers: Workers
+    metrics: Metrics
+    memory_percent: float = 0.0
+
+    @classmethod
+    def of(cls, settings: ServiceSettings, builder: Builder) -> "Services":
+        """The parts that the settings describe; nothing runs yet."""
+        database = Database(settings.database, settings.database_patience)
+        keyring = Keyring(settings.listed_encryption_keys or [settings.secret_key.get_secret_value()])
+        users = Users(database)
+        tokens = Tokens(
+            settings.secret_key.get_secret_value(), settings.auth_algorithm, settings.token_expiration
+        )
+        jobs = JobStore(database)
+        intake = Intake(jobs, settings.job_max_pending, settings.database_patience)
+        recent = RecentJobs(settings.job_max_age)
+        targets = Targets(settings, keyring)
+        metrics = Metrics()
+        workers = Workers(
+            jobs,
+            builder,
+            targets,
+            size=settings.job_pool_size,
+            lease=settings.job_lease,
+            timeout=settings.job_timeout,
+            max_attempts=settings.job_max_attempts,
+            accepted=intake.accepted,
+            ended=_both(recent.add, metrics.ended),
+        )
+        return cls(
+            settings=settings,
+            database=database,
+            users=users,
+            registries=Registries(database, keyring),
+            passwords=Passwords(),
+            tokens=tokens,
+            throttle=Throttle(database),
+            sessions=Sessions(users, tokens),
+            jobs=jobs,
+            intake=intake,
+            recent=recent,
+            targets=targets,
+            workers=workers,
+            metrics=metrics,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Accept, build and tidy up until the block ends; builds that run are then given back."""
+        work = [
+            asyncio.create_task(self.intake.run(), name="intake"),
+            asyncio.create_task(self.workers.run(), name="workers"),
+            asyncio.create_task(self._tidy(), name="tidy"),
+            asyncio.create_task(self._watch_memory(), name="memory"),
+        ]
+        try:
+            yield
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            await self.database.close()
+
+    async def job(self, job_id: uuid.UUID) -> Job:
+        """A job: from memory if it ended a short while ago, else from the database.
+
+        Raises:
+            JobNotFoundError: there is none.
+        """
+        return self.recent.get(job_id) or await self.jobs.get(job_id)
+
+    async def probe(self, check: Callable[[Database], Awaitable[bool]]) -> bool:
+        """What `check` says of the database, at once: False when it does not answer."""
+        impatient = self.database.impatient()
+        try:
+            return await check(impatient)
+        except DatabaseUnavailableError:
+            return False
+
+    async def _tidy(self) -> None:
+        settings = self.settings
+        await keep_tidy(self.jobs, self.recent.prune, settings.job_prune_interval, settings.job_record_age)
+
+    async def _watch_memory(self) -> None:
+        while True:
+            self.memory_percent = await asyncio.to_thread(memory_percent, os.getpid())
+            await asyncio.sleep(MEMORY_EVERY)
+
+
+def _both(first: Callable[[Job], None], second: Callable[[Job], None]) -> Callable[[Job], None]:
+    def call(job: Job) -> None:
+        first(job)
+        second(job)
+
+    return call

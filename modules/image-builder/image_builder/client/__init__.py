@@ -1,0 +1,6 @@
+"""The service as a Python library sees it."""
+
+from .client import Client, ServiceError
+from .follow import LogEvent
+
+__all__ = ["Client", "LogEvent", "ServiceError"]

@@ -1,0 +1,1 @@
+"""Where jobs, users and registries are kept: SQLite, PostgreSQL, or MySQL and MariaDB."""

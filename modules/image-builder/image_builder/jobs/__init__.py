@@ -1,0 +1,1 @@
+"""Jobs: rows before they are anything else, built by whichever process holds their lease."""

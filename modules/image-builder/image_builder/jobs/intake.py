@@ -1,0 +1,116 @@
+"""Accepts jobs: requests that arrive together share one transaction, so one wait for the disk."""
+
+import asyncio
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ..database.connection import RETRY_DELAY, is_outage
+from .job import Job, NewJob
+from .store import JobStore, QueueFull
+
+BATCH = 256  # jobs in one transaction
+
+
+class QueueFullError(Exception):
+    """There are as many waiting jobs as the settings allow."""
+
+    def __init__(self, limit: int, current: int) -> None:
+        super().__init__(f"the queue is full: {current} jobs are waiting, and {limit} may")
+        self.limit = limit
+        self.current = current
+
+
+class NotAcceptedInTimeError(Exception):
+    """The database did not answer in time; the job may have been accepted all the same."""
+
+    def __init__(self, job_id: uuid.UUID) -> None:
+        super().__init__(
+            "the database does not answer; ask for this job later, and send the request again if there is "
+            "none with this id"
+        )
+        self.job_id = job_id
+
+
+@dataclass(eq=False)
+class _Waiting:
+    job: NewJob
+    deadline: float
+    answer: "asyncio.Future[Job | QueueFull]"
+
+
+class Intake:
+    """Turns requests into rows. `run` has to be running."""
+
+    def __init__(self, store: JobStore, limit: int, patience: timedelta) -> None:
+        self._store = store
+        self._limit = limit
+        self._patience = patience.total_seconds()
+        self._waiting: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self.accepted = asyncio.Event()  # set when there is something new to build
+
+    async def submit(self, job: NewJob) -> Job:
+        """The accepted job; it is in the database when this returns.
+
+        Raises:
+            QueueFullError: too many jobs are waiting.
+            NotAcceptedInTimeError: the database did not answer for as long as the service is patient.
+        """
+        answer: asyncio.Future[Job | QueueFull] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(job, time.monotonic() + self._patience, answer))
+        self._arrived.set()
+        outcome = await answer
+        if isinstance(outcome, QueueFull):
+            raise QueueFullError(outcome.limit, outcome.current)
+        return outcome
+
+    async def run(self) -> None:
+        """Write what arrives, until cancelled."""
+        while True:
+            await self._arrived.wait()
+            batch = self._next_batch()
+            if batch:
+                await self._write(batch)
+
+    def _next_batch(self) -> list[_Waiting]:
+        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        if not self._waiting:
+            self._arrived.clear()
+        return batch
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        delay, longest = RETRY_DELAY
+        while batch:
+            try:
+                outcomes = await self._store.accept([item.job for item in batch], self._limit)
+            except Exception as error:
+                if not is_outage(error):
+                    _fail(batch, error)
+                    return
+                batch = _in_time(batch)
+            else:
+                for item, outcome in zip(batch, outcomes, strict=True):
+                    if not item.answer.done():
+                        item.answer.set_result(outcome)
+                self.accepted.set()
+                return
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, longest)
+            batch += self._next_batch()
+
+
+def _in_time(batch: list[_Waiting]) -> list[_Waiting]:
+    now = time.monotonic()
+    for item in batch:
+        if item.deadline <= now and not item.answer.done():
+            item.answer.set_exception(NotAcceptedInTimeError(item.job.id))
+    return [item for item in batch if item.deadline > now]
+
+
+def _fail(batch: list[_Waiting], error: Exception) -> None:
+    for item in batch:
+        if not item.answer.done():
+            item.answer.set_exception(error)

@@ -1,0 +1,343 @@
+"""Jobs in the database."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..database.clock import now_ms
+from ..database.connection import Database
+from ..database.tables import job_events, jobs
+from .job import OPEN, Claim, Event, Job, NewJob, Status
+
+PRUNED_AT_ONCE = 500  # jobs whose records one transaction removes
+
+_COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
+_WAITING = and_(jobs.c.status.in_([Status.CREATED, Status.PENDING]), jobs.c.lease_owner.is_(None))
+_FREE = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now_ms())
+
+
+class JobNotFoundError(Exception):
+    """There is no such job."""
+
+
+class LostLeaseError(Exception):
+    """Another worker has the job, or it has ended: what this one does no longer counts."""
+
+
+@dataclass(frozen=True)
+class QueueFull:
+    """There was no room for a job."""
+
+    limit: int
+    current: int
+
+
+@dataclass(frozen=True)
+class Leases:
+    """What the database says of a worker's claims.
+
+    Attributes:
+        held: job -> number of the claim.
+        cancelled: jobs whose end was asked for.
+    """
+
+    held: dict[uuid.UUID, int]
+    cancelled: set[uuid.UUID]
+
+
+class JobStore:
+    """Reads and writes jobs; every write of a worker is under the number of its claim."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(self, batch: Sequence[NewJob], limit: int) -> list[Job | QueueFull]:
+        """Make rows of requests, all in one transaction, while fewer than `limit` are waiting.
+
+        One try: whoever calls it again after an outage gives the same jobs, which are then known.
+        """
+
+        async def work(connection: AsyncConnection) -> list[Job | QueueFull]:
+            query = select(now_ms(), func.count()).select_from(jobs).where(_WAITING)
+            now, waiting = (await connection.execute(query)).one()
+            ids = [job.id for job in batch]
+            known_query = select(jobs.c.id, jobs.c.created_at).where(jobs.c.id.in_(ids))
+            known = {row.id: row.created_at for row in await connection.execute(known_query)}
+            fresh = [job for job in batch if job.id not in known]
+            room = max(0, limit - waiting)
+            if fresh[:room]:
+                await connection.execute(insert(jobs), [_row(job, now) for job in fresh[:room]])
+            full = {job.id: QueueFull(limit, waiting + room) for job in fresh[room:]}
+            return [full.get(job.id) or job.accepted(known.get(job.id, now)) for job in batch]
+
+        return await self._database.write_once(work)
+
+    async def get(self, job_id: uuid.UUID) -> Job:
+        """The job.
+
+        Raises:
+            JobNotFoundError: there is none.
+        """
+        return await self._database.read(lambda connection: _get(connection, job_id))
+
+    async def newest(
+        self, owner_id: uuid.UUID | None, status: Status | None, before: int | None, limit: int
+    ) -> list[Job]:
+        """The newest jobs (of one owner, in one state, made before a time), the newest first."""
+        query = select(*_COLUMNS).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
+        if owner_id is not None:
+            query = query.where(jobs.c.owner_id == owner_id)
+        if status is not None:
+            query = query.where(jobs.c.status == status)
+        if before is not None:
+            query = query.where(jobs.c.created_at < before)
+
+        async def work(connection: AsyncConnection) -> list[Job]:
+            return [_job(row) for row in await connection.execute(query)]
+
+        return await self._database.read(work)
+
+    async def counts(self) -> dict[Status, int]:
+        """How many jobs are in each state that is not final."""
+        query = select(jobs.c.status, func.count()).where(jobs.c.status.in_(OPEN)).group_by(jobs.c.status)
+
+        async def work(connection: AsyncConnection) -> dict[Status, int]:
+            found = {Status(status): count for status, count in await connection.execute(query)}
+            return {status: found.get(status, 0) for status in OPEN}
+
+        return await self._database.read(work)
+
+    async def request_cancel(self, job_id: uuid.UUID) -> Job:
+        """Ask for a job's end. One that nobody works at has ended with this; a final one stays as it is.
+
+        Raises:
+            JobNotFoundError: there is none.
+        """
+
+        async def work(connection: AsyncConnection) -> Job:
+            await _lock(connection, job_id)
+            unfinished = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(OPEN))
+            await connection.execute(unfinished.values(cancel_requested=True))
+            await connection.execute(unfinished.where(_FREE).values(_end(Status.CANCELLED, "cancelled")))
+            return await _get(connection, job_id)
+
+        return await self._database.write(work)
+
+    async def claim(self, owner: str, count: int, lease: timedelta, max_attempts: int) -> list[Claim]:
+        """Take up to `count` jobs that nobody works at, the oldest first.
+
+        Jobs whose end was asked for, or whose attempts are used up, end here.
+        """
+        ready = (
+            select(jobs.c.id)
+            .where(jobs.c.status.in_(OPEN), _FREE)
+            .order_by(jobs.c.created_at, jobs.c.id)
+            .limit(count)
+            .with_for_update(skip_locked=True)
+        )
+
+        async def work(connection: AsyncConnection) -> list[Claim]:
+            ids = [row.id for row in await connection.execute(ready)]
+            if not ids:
+                return []
+            chosen = update(jobs).where(jobs.c.id.in_(ids))
+            await connection.execute(
+                chosen.where(jobs.c.cancel_requested.is_(True)).values(_end(Status.CANCELLED, "cancelled"))
+            )
+            used_up = f"gave up: {max_attempts} attempts ended with the process that built"
+            await connection.execute(
+                chosen.where(jobs.c.status.in_(OPEN), jobs.c.attempt >= max_attempts).values(
+                    _end(Status.FAILED, used_up)
+                )
+            )
+            await connection.execute(
+                chosen.where(jobs.c.status.in_(OPEN)).values(
+                    status=Status.PENDING,
+                    lease_owner=owner,
+                    lease_until=now_ms() + _milliseconds(lease),
+                    fence=jobs.c.fence + 1,
+                    attempt=jobs.c.attempt + 1,
+                    started_at=case((jobs.c.started_at.is_(None), now_ms()), else_=jobs.c.started_at),
+                )
+            )
+            columns = [*_COLUMNS, jobs.c.request, jobs.c.encrypted_target, jobs.c.fence]
+            query = select(*columns).where(jobs.c.id.in_(ids), jobs.c.lease_owner == owner)
+            return [_claim(row) for row in await connection.execute(query.order_by(jobs.c.created_at))]
+
+        return await self._database.write(work)
+
+    async def renew(self, owner: str, lease: timedelta) -> Leases:
+        """Prolong all leases of a worker, and learn which it still has and which jobs should end."""
+        mine = and_(jobs.c.lease_owner == owner, jobs.c.status.in_(OPEN))
+        change = update(jobs).where(mine).values(lease_until=now_ms() + _milliseconds(lease))
+        query = select(jobs.c.id, jobs.c.fence, jobs.c.cancel_requested).where(mine)
+
+        async def work(connection: AsyncConnection) -> Leases:
+            await connection.execute(change)
+            rows = (await connection.execute(query)).all()
+            return Leases(
+                held={row.id: row.fence for row in rows},
+                cancelled={row.id for row in rows if row.cancel_requested},
+            )
+
+        return await self._database.write(work)
+
+    async def advance(self, claim: Claim, status: Status, *, digest: str | None = None) -> None:
+        """Note how far a job has come, and what was built.
+
+        Raises:
+            LostLeaseError: the job is no longer this claim's.
+        """
+        values: dict[str, Any] = {"status": status}
+        if digest is not None:
+            values["digest"] = digest
+        await self._fenced(claim, values, [("status", status.value)])
+
+    async def finish(
+        self, claim: Claim, status: Status, context: str, *, size: int = 0, digest: str | None = None
+    ) -> Job:
+        """End a job.
+
+        Raises:
+            LostLeaseError: the job is no longer this claim's.
+        """
+        values = {**_end(status, context), "size": size, "digest": digest}
+        await self._fenced(claim, values, [("status", status.value)])
+        return await self.get(claim.job.id)
+
+    async def release(self, claim: Claim) -> None:
+        """Give a job back to the queue, as if the attempt had not begun.
+
+        Raises:
+            LostLeaseError: the job is no longer this claim's.
+        """
+        values = {
+            "status": Status.PENDING,
+            "lease_owner": None,
+            "lease_until": None,
+            "attempt": jobs.c.attempt - 1,
+        }
+        await self._fenced(claim, values, [])
+
+    async def append(self, claim: Claim, texts: Iterable[str]) -> None:
+        """Add to a job's log.
+
+        Raises:
+            LostLeaseError: the job is no longer this claim's.
+        """
+        await self._fenced(claim, {}, [("log", text) for text in texts])
+
+    async def events(self, job_id: uuid.UUID, after: int, limit: int) -> list[Event]:
+        """What follows the entry `after` in a job's log."""
+        query = (
+            select(*(job_events.c[name] for name in Event.__dataclass_fields__))
+            .where(job_events.c.job_id == job_id, job_events.c.sequence > after)
+            .order_by(job_events.c.sequence)
+            .limit(limit)
+        )
+
+        async def work(connection: AsyncConnection) -> list[Event]:
+            return [Event(**row._mapping) for row in await connection.execute(query)]
+
+        return await self._database.read(work)
+
+    async def remove_ended_before(self, age: timedelta) -> int:
+        """Remove records and logs of jobs that ended longer than `age` ago; how many."""
+        old = select(jobs.c.id).where(jobs.c.finished_at < now_ms() - _milliseconds(age))
+
+        async def work(connection: AsyncConnection) -> int:
+            ids = [row.id for row in await connection.execute(old.limit(PRUNED_AT_ONCE))]
+            if ids:
+                await connection.execute(delete(job_events).where(job_events.c.job_id.in_(ids)))
+                await connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
+            return len(ids)
+
+        return await self._database.write(work)
+
+    async def _fenced(self, claim: Claim, values: dict[str, Any], events: list[tuple[str, str]]) -> None:
+        """Change a job and add to its log, if the job is still this claim's."""
+
+        async def work(connection: AsyncConnection) -> None:
+            row = await _lock(connection, claim.job.id)
+            if row is None or row.fence != claim.fence or row.status not in OPEN:
+                if row is not None and row.fence == claim.fence and row.status == values.get("status"):
+                    return  # an earlier try was committed after all
+                raise LostLeaseError(f"job {claim.job.id} has another worker, or has ended")
+            if values:
+                await connection.execute(update(jobs).where(jobs.c.id == claim.job.id).values(values))
+            if events:
+                last = select(func.coalesce(func.max(job_events.c.sequence), 0)).where(
+                    job_events.c.job_id == claim.job.id
+                )
+                first = (await connection.execute(last)).scalar_one() + 1
+                now = (await connection.execute(select(now_ms()))).scalar_one()
+                rows = [
+                    {
+                        "job_id": claim.job.id,
+                        "sequence": first + index,
+                        "kind": kind,
+                        "attempt": claim.job.attempt,
+                        "text": text,
+                        "at": now,
+                    }
+                    for index, (kind, text) in enumerate(events)
+                ]
+                await connection.execute(insert(job_events), rows)
+
+        await self._database.write(work)
+
+
+async def _get(connection: AsyncConnection, job_id: uuid.UUID) -> Job:
+    row = (await connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id))).one_or_none()
+    if row is None:
+        raise JobNotFoundError("there is no such job")
+    return _job(row)
+
+
+async def _lock(connection: AsyncConnection, job_id: uuid.UUID) -> Row[*tuple[Any, ...]] | None:
+    query = select(jobs.c.fence, jobs.c.status).where(jobs.c.id == job_id).with_for_update()
+    return (await connection.execute(query)).one_or_none()
+
+
+def _end(status: Status, context: str) -> dict[str, Any]:
+    """What an ended job has: no lease, no credentials."""
+    return {
+        "status": status,
+        "context": context,
+        "finished_at": now_ms(),
+        "lease_owner": None,
+        "lease_until": None,
+        "encrypted_target": None,
+    }
+
+
+def _row(job: NewJob, now: int) -> dict[str, Any]:
+    return {
+        **vars(job),
+        "status": Status.CREATED,
+        "context": "",
+        "size": 0,
+        "cancel_requested": False,
+        "attempt": 0,
+        "fence": 0,
+        "created_at": now,
+    }
+
+
+def _job(row: Row[*tuple[Any, ...]]) -> Job:
+    values = {name: row._mapping[name] for name in Job.__dataclass_fields__}
+    return Job(**{**values, "status": Status(values["status"])})
+
+
+def _claim(row: Row[*tuple[Any, ...]]) -> Claim:
+    job = _job(row)
+    return Claim(job, row.request, row.encrypted_target, row.fence, job.digest)
+
+
+def _milliseconds(time: timedelta) -> int:
+    return int(time.total_seconds() * 1000)

@@ -1,0 +1,151 @@
+"""The worker pool: claims jobs, builds them, keeps their leases, and ends those that should end."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+from ..database.connection import DatabaseUnavailableError
+from .attempt import Attempt
+from .builder import Builder
+from .job import Claim, Job
+from .patience import insistently
+from .store import JobStore, LostLeaseError
+from .targets import Targets
+
+LOOK_EVERY = 1.0  # seconds between looks for jobs that other processes accepted or lost
+BEAT_EVERY = 0.5  # seconds between looks at leases and wishes to cancel
+
+log = logging.getLogger(__name__)
+
+
+class Workers:
+    """Up to `size` builds at once in this process."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        builder: Builder,
+        targets: Targets,
+        *,
+        size: int,
+        lease: timedelta,
+        timeout: timedelta,
+        max_attempts: int,
+        accepted: asyncio.Event,
+        ended: Callable[[Job], None],
+    ) -> None:
+        self.owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._store = store
+        self._builder = builder
+        self._targets = targets
+        self._size = size
+        self._lease = lease
+        self._timeout = timeout
+        self._max_attempts = max_attempts
+        self._wake = accepted
+        self._ended = ended
+        self._running: dict[uuid.UUID, Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled; then end all builds and give their jobs back."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            while True:
+                self._wake.clear()
+                for claim in await self._claims():
+                    self._start(claim)
+                await self._woken()
+        finally:
+            await self._stop()
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    def cancel(self, job_id: uuid.UUID) -> None:
+        """End a build at once if it is here; elsewhere its worker learns of it from the database."""
+        if job_id in self._running:
+            self._running[job_id].cancel.set()
+
+    @property
+    def busy(self) -> int:
+        """How many builds are running here."""
+        return len(self._running)
+
+    async def _claims(self) -> list[Claim]:
+        free = self._size - len(self._running)
+        if free <= 0:
+            return []
+        try:
+            return await self._store.claim(self.owner, free, self._lease, self._max_attempts)
+        except DatabaseUnavailableError:
+            return []
+
+    def _start(self, claim: Claim) -> None:
+        attempt = Attempt(claim, self._store, self._builder, self._targets, self._timeout)
+        self._running[claim.job.id] = attempt
+        task = asyncio.create_task(self._finish(attempt))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _finish(self, attempt: Attempt) -> None:
+        try:
+            job = await attempt.run()
+            if job is not None:
+                self._ended(job)
+        except Exception:
+            log.exception("job %s: its end could not be written down", attempt.claim.job.id)
+        finally:
+            del self._running[attempt.claim.job.id]
+            self._wake.set()
+
+    async def _woken(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), LOOK_EVERY)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_EVERY)
+            if not self._running:
+                continue
+            known = dict(self._running)
+            try:
+                leases = await self._store.renew(self.owner, self._lease)
+            except DatabaseUnavailableError:
+                continue
+            for job_id, attempt in known.items():
+                if leases.held.get(job_id) != attempt.claim.fence and job_id in self._running:
+                    attempt.give_up()
+                elif job_id in leases.cancelled:
+                    attempt.cancel.set()
+
+    async def _stop(self) -> None:
+        attempts = list(self._running.values())
+        for attempt in attempts:
+            attempt.give_up()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for attempt in attempts:
+            try:
+                await self._store.release(attempt.claim)
+            except (LostLeaseError, DatabaseUnavailableError):
+                log.info("job %s is not given back: its lease runs out by itself", attempt.claim.job.id)
+
+
+async def keep_tidy(
+    store: JobStore, prune: Callable[[], None], interval: timedelta, record_age: timedelta
+) -> None:
+    """Forget ended jobs that are old enough: in memory every `interval`, in the database every hour."""
+    every = max(interval.total_seconds(), 0.05)
+    until_records = 0.0
+    while True:
+        prune()
+        if until_records <= 0:
+            while await insistently(lambda: store.remove_ended_before(record_age)):
+                await asyncio.sleep(0)
+            until_records = 3600.0
+        await asyncio.sleep(every)
+        until_records -= every
