@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 async def serve(settings: ServiceSettings, builder: Builder, host: str, port: int) -> None:
-    """Serve until a signal ends it. The database gets its tables, and its first administrator if one is set."""
+    """Serve until a signal ends it. Missing tables, and the first administrator if one is set, are made."""
     services = Services.of(settings, builder)
     await upgrade(services.database)
     await _first_administrator(services)

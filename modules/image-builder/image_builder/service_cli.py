@@ -40,16 +40,16 @@ def _run(arguments: argparse.Namespace) -> int:
         case "database", "rotate-keys":
             return asyncio.run(_rotate(read_settings(os.environ)))
         case "server", _:
-            return _serve(arguments)
+            return asyncio.run(_serve(read_settings(os.environ), arguments.host, arguments.port))
         case _:
             return _build(arguments)
 
 
-def _serve(arguments: argparse.Namespace) -> int:
+async def _serve(settings: ServiceSettings, host: str, port: int) -> int:
     from .jobs.local_builder import LocalBuilder  # what builds is slow to load; other commands do without
 
-    settings = read_settings(os.environ)
-    asyncio.run(serve(settings, LocalBuilder(settings), arguments.host, arguments.port))
+    async with LocalBuilder(settings) as builder:
+        await serve(settings, builder, host, port)
     return 0
 
 
@@ -58,9 +58,7 @@ async def _initialize(settings: ServiceSettings, arguments: argparse.Namespace) 
     if not username:
         raise ParameterError("--username (or DCRX_KV_ADMIN_USERNAME) says who the first administrator is")
     password = _new_password(settings, arguments)
-    person = Person(
-        username, arguments.first_name, arguments.last_name, arguments.email, administrator=True
-    )
+    person = Person(username, arguments.first_name, arguments.last_name, arguments.email, administrator=True)
     services = Services.of(settings, NoBuilder())
     try:
         await upgrade(services.database)
@@ -108,15 +106,18 @@ def _prompted(question: str) -> str:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    from .build_command import build  # the client is slow to load, and the server does without
+    # Clients and builders are slow to load, and the other commands do without them.
+    from .build_command import build_by_service, read_request
 
-    password = None
-    if not arguments.local:
-        password = os.environ.get("IMAGE_BUILDER_PASSWORD")
-        if arguments.password_stdin:
-            password = sys.stdin.readline().rstrip("\r\n")
-        password = password or _prompted("password: ")
-    return build(arguments.request, arguments.server, arguments.username, password)
+    if arguments.local:
+        from .local_build import build_here
+
+        return build_here(read_request(arguments.request))
+    password = os.environ.get("IMAGE_BUILDER_PASSWORD")
+    if arguments.password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    password = password or _prompted("password: ")
+    return build_by_service(arguments.request, arguments.server, arguments.username, password)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -161,6 +162,8 @@ def _add_build(areas: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     build.add_argument("--server", default=server, help="address of the service (default: %(default)s)")
     build.add_argument("--username", default=os.environ.get("IMAGE_BUILDER_USERNAME", getpass.getuser()))
     build.add_argument(
-        "--password-stdin", action="store_true", help="first line of the standard input; else IMAGE_BUILDER_PASSWORD or a prompt"
+        "--password-stdin",
+        action="store_true",
+        help="first line of the standard input; else IMAGE_BUILDER_PASSWORD or a prompt",
     )
     build.add_argument("--local", action="store_true", help="build here, without a service")

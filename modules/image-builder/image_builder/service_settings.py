@@ -16,18 +16,23 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Json,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from .database.address import DatabaseAddress, parse_database_uri
 from .durations import parse_duration
+from .layers.request import Registry
+from .shared.endpoints import Endpoints
 from .shared.errors import ParameterError
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: a key for HS256 has at least the size of its hash
 _PREFIX = "DCRX_KV_"
 
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _names(value))]
 Duration = Annotated[timedelta, BeforeValidator(lambda value: _duration(value))]
 
 
@@ -73,6 +78,28 @@ class ServiceSettings(BaseModel):
     registry_username: str | None = Field(None, alias="DOCKER_REGISTRY_USERNAME")
     registry_password: SecretStr | None = Field(None, alias="DOCKER_REGISTRY_PASSWORD")
 
+    work_dir: Path = Field(Path("/tmp/image-builder/work"), alias="DCRX_KV_WORK_DIR")  # noqa: S108
+    cache_dir: Path = Field(Path("/tmp/image-builder/cache"), alias="DCRX_KV_CACHE_DIR")  # noqa: S108
+    bases: Json[dict[str, str]] = Field({}, alias="DCRX_KV_BASES")
+    inventory_file: Path | None = Field(None, alias="DCRX_KV_INVENTORY")
+    registry_endpoints: str = Field("{}", alias="DCRX_KV_REGISTRY_ENDPOINTS")
+    allowed_hosts: Names = Field((), alias="DCRX_KV_ALLOWED_HOSTS")
+    build_network: Literal["none", "service"] = Field("none", alias="DCRX_KV_BUILD_NETWORK")
+
+    @field_validator("registry_uri")
+    @classmethod
+    def _registry_is_valid(cls, value: str | None) -> str | None:
+        try:
+            return value and Registry(registry_url=value).registry_url
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+    @field_validator("registry_endpoints")
+    @classmethod
+    def _endpoints_are_valid(cls, value: str) -> str:
+        Endpoints.from_json(value)
+        return value
+
     @model_validator(mode="after")
     def _secrets_are_strong(self) -> "ServiceSettings":
         if self.development:
@@ -98,6 +125,17 @@ class ServiceSettings(BaseModel):
         if self.encryption_keys is None:
             return []
         return [key.strip() for key in self.encryption_keys.get_secret_value().split(",") if key.strip()]
+
+    @property
+    def registry(self) -> Registry | None:
+        """The service's own registry, for requests that name none."""
+        if self.registry_uri is None:
+            return None
+        return Registry(
+            registry_url=self.registry_uri,
+            registry_user=self.registry_username,
+            registry_password=self.registry_password,
+        )
 
     @property
     def database(self) -> DatabaseAddress:
@@ -175,6 +213,10 @@ def _plain(value: str) -> str:
 
 def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
+
+
+def _names(value: object) -> object:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from ..database.connection import DatabaseUnavailableError
 from ..jobs.job import Event
@@ -48,7 +48,11 @@ async def follow_log(
     return StreamingResponse(_events(services, job_id, known), 200, headers, "text/event-stream")
 
 
-@router.get("/{job_id}/logs/text", response_class=PlainTextResponse)
+@router.get(
+    "/{job_id}/logs/text",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def read_log(job_id: uuid.UUID, services: ServicesHere, caller: SignedIn) -> StreamingResponse:
     """What the builds of the job have written so far, as text."""
     await visible_job(services, caller, job_id)

@@ -62,8 +62,9 @@ class Attempt:
             registry = self.targets.opened(self.claim.encrypted_target)
         except (NoRegistryError, UnknownKeyError) as error:
             return Status.FAILED, str(error), None
-        stored = ImageRequest.model_validate_json(self.claim.request)
-        request = stored.model_copy(update={"registry": registry})
+        request = ImageRequest.model_validate_json(self.claim.request)
+        if self.claim.encrypted_target is not None:
+            request = request.model_copy(update={"registry": registry})
         try:
             return Status.DONE, "", await self._build(request, registry)
         except BuildFailedError as error:
@@ -87,7 +88,7 @@ class Attempt:
         """
         writer = LogWriter(self._append, password_of(registry))
         writing = asyncio.create_task(writer.run())
-        order = Order(self.claim.job.id, request, self.claim.built_digest)
+        order = Order(self.claim.job.id, request, registry, self.claim.built_digest)
         building = asyncio.create_task(
             self.builder.build(order, _Reports(self, writer), self.cancel), name=str(order.job_id)
         )
@@ -123,8 +124,8 @@ class _Reports:
     attempt: Attempt
     writer: LogWriter
 
-    async def log(self, text: str) -> None:
-        await self.writer.log(text)
+    def log(self, text: str) -> None:
+        self.writer.log(text)
 
     async def advance(self, status: Status, digest: str | None = None) -> None:
         await self.writer.flush()

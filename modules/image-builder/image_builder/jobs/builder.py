@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..layers.request import ImageRequest
+from ..layers.request import ImageRequest, Registry
 from .job import Status
 
 
@@ -15,12 +15,14 @@ class Order:
 
     Attributes:
         job_id: the job that it belongs to.
-        request: what to build; its registry is filled in, with credentials.
+        request: what to build; without a registry of its own it goes to the service's.
+        registry: where it goes, with credentials, in either case.
         built_digest: digest that an earlier attempt had built, and may have pushed.
     """
 
     job_id: uuid.UUID
     request: ImageRequest
+    registry: Registry
     built_digest: str | None
 
 
@@ -43,8 +45,8 @@ class BuildCancelledError(Exception):
 class Progress(Protocol):
     """What a builder reports to."""
 
-    async def log(self, text: str) -> None:
-        """Add to the job's log. Waits when the log cannot be written as fast."""
+    def log(self, text: str) -> None:
+        """Add to the job's log. How much a build may log is for the builder to limit."""
 
     async def advance(self, status: Status, digest: str | None = None) -> None:
         """Say how far the job is. With PUSHING comes the digest, so that no attempt pushes another.

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 GATHER = 0.2  # seconds that a line waits for others
 CHUNK = 64 * 1024  # characters in one entry
-MOST_WAITING = 1024 * 1024  # characters; more, and the builder waits
 
 HIDDEN = "********"
 
@@ -17,22 +16,15 @@ class LogWriter:
         self._append = append
         self._secrets = sorted((secret for secret in secrets if secret), key=len, reverse=True)
         self._parts: list[str] = []
-        self._size = 0
         self._arrived = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
         self._writing = asyncio.Lock()
 
-    async def log(self, text: str) -> None:
-        """Add text; a secret in it is replaced. Waits while too much is unwritten."""
+    def log(self, text: str) -> None:
+        """Add text; a secret in it is replaced."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         self._parts.append(_storable(text))
-        self._size += len(text)
         self._arrived.set()
-        if self._size > MOST_WAITING:
-            self._room.clear()
-            await self._room.wait()
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -49,8 +41,6 @@ class LogWriter:
             self._arrived.clear()
             if text:
                 await self._append([text[at : at + CHUNK] for at in range(0, len(text), CHUNK)])
-            self._size = sum(map(len, self._parts))
-            self._room.set()
 
 
 def _storable(text: str) -> str:

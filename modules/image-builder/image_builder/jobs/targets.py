@@ -27,15 +27,11 @@ class Targets:
         Raises:
             NoRegistryError: there is none.
         """
-        if self._settings.registry_uri is None:
+        if self._settings.registry is None:
             raise NoRegistryError(
                 "the request names no registry, and the service has none of its own (DOCKER_REGISTRY_URI)"
             )
-        return Registry(
-            registry_url=self._settings.registry_uri,
-            registry_user=self._settings.registry_username,
-            registry_password=self._settings.registry_password,
-        )
+        return self._settings.registry
 
     def sealed(self, registry: Registry) -> str:
         """The target, encrypted."""

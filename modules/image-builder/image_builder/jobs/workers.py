@@ -19,6 +19,7 @@ from .targets import Targets
 
 LOOK_EVERY = 1.0  # seconds between looks for jobs that other processes accepted or lost
 BEAT_EVERY = 0.5  # seconds between looks at leases and wishes to cancel
+RECORDS_EVERY = 3600.0  # seconds between looks for records that are too old
 
 log = logging.getLogger(__name__)
 
@@ -140,12 +141,16 @@ async def keep_tidy(
 ) -> None:
     """Forget ended jobs that are old enough: in memory every `interval`, in the database every hour."""
     every = max(interval.total_seconds(), 0.05)
-    until_records = 0.0
+    await asyncio.gather(_repeatedly(prune, every), _remove_records(store, record_age))
+
+
+async def _repeatedly(work: Callable[[], None], every: float) -> None:
     while True:
-        prune()
-        if until_records <= 0:
-            while await insistently(lambda: store.remove_ended_before(record_age)):
-                await asyncio.sleep(0)
-            until_records = 3600.0
+        work()
         await asyncio.sleep(every)
-        until_records -= every
+
+
+async def _remove_records(store: JobStore, age: timedelta) -> None:
+    while True:
+        removed = await insistently(lambda: store.remove_ended_before(age))
+        await asyncio.sleep(0 if removed else RECORDS_EVERY)

@@ -1,0 +1,89 @@
+"""The service as a process of its own."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from .database_servers import free_port
+
+MODULE = Path(__file__).resolve().parents[2]
+START_WITHIN = 60  # seconds
+
+
+@dataclass
+class ServiceProcess:
+    """One service at one port, started as often as a test wants."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    log: Path
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *self.arguments],
+                env=clean_environment(self.environment),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until = time.monotonic() + START_WITHIN
+        while not self._ready():
+            waiting = self.process.poll() is None and time.monotonic() < until
+            assert waiting, self.log.read_text()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """kill -9 of all of it."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it as a platform does; the exit status."""
+        assert self.process is not None
+        self.process.terminate()
+        try:
+            return self.process.wait(30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def _ready(self) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
+        return False
+
+
+@contextlib.contextmanager
+def service_process(script: list[str], environment: dict[str, str], folder: Path) -> Iterator[ServiceProcess]:
+    """`PORT` in the script's arguments becomes its port."""
+    port = free_port()
+    arguments = [part.replace("PORT", str(port)) for part in script]
+    service = ServiceProcess(arguments, environment, folder / "service.log", port)
+    try:
+        service.start()
+        yield service
+    finally:
+        if service.process is not None and service.process.poll() is None:
+            service.kill()
+
+
+def clean_environment(variables: dict[str, str]) -> dict[str, str]:
+    """What a program of ours needs, without what the developer has set."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(MODULE), **variables}

@@ -1,0 +1,50 @@
+"""Health, figures, and the API's own description."""
+
+import re
+
+from .conftest import StartService
+from .running import RunningService, request
+
+
+async def test_a_service_that_runs_is_alive_and_ready(start: StartService) -> None:
+    service = await start()
+
+    for path in ("/health/live", "/health/ready"):
+        answer = await service.http.get(path)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_figures_tell_what_was_done(service: RunningService) -> None:
+    for script in ("", "fail"):
+        await service.ended((await service.create(request(script=script)))["job_id"])
+
+    text = (await service.http.get("/metrics")).text
+
+    assert "image_builder_jobs_accepted_total 2.0" in text
+    assert 'image_builder_jobs_ended_total{status="DONE"} 1.0' in text
+    assert 'image_builder_jobs_ended_total{status="FAILED"} 1.0' in text
+    assert 'image_builder_jobs{status="BUILDING"} 0.0' in text
+
+
+async def test_the_page_needs_nothing_from_elsewhere(start: StartService) -> None:
+    service = await start()
+
+    page = await service.http.get("/docs")
+
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert loaded
+    for path in loaded:
+        assert (await service.http.get(f"/{path}")).status_code == 200, path
+
+
+async def test_the_description_has_the_documents_example(start: StartService) -> None:
+    service = await start()
+
+    description = (await service.http.get("/openapi.json")).json()
+
+    assert "/jobs/images/{job_id}/cancel" in description["paths"]
+    (example,) = description["components"]["schemas"]["ImageOrder"]["examples"]
+    await service.login()
+    assert (await service.http.post("/jobs/images/create", json=example)).status_code == 200
