@@ -10,9 +10,11 @@ from .models import Detail, Health
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/health/live")
-async def live() -> Health:
+@router.get("/health/live", responses={503: {"model": Detail, "description": "To be started anew"}})
+async def live(services: ServicesHere) -> Health:
     """Whether the process works. The database's absence is no reason to start it anew."""
+    if services.broken:
+        raise HTTPException(503, "a part of the service has ended; the process has to be started anew")
     return Health(status="ok")
 
 

@@ -1,6 +1,7 @@
 """The parts of a running service, put together."""
 
 import asyncio
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,12 +30,16 @@ from .sessions import Sessions
 MEMORY_EVERY = 1.0  # seconds between looks at the memory
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass
 class Services:
     """What the endpoints work with.
 
     Attributes:
         memory_percent: what the service and its builds use of the memory, measured each second.
+        broken: a part that has to run has ended: only a new start of the process helps.
     """
 
     settings: ServiceSettings
@@ -52,6 +57,7 @@ class Services:
     workers: Workers
     metrics: Metrics
     memory_percent: float = 0.0
+    broken: bool = False
 
     @classmethod
     def of(cls, settings: ServiceSettings, builder: Builder) -> "Services":
@@ -104,10 +110,13 @@ class Services:
             asyncio.create_task(self._tidy(), name="tidy"),
             asyncio.create_task(self._watch_memory(), name="memory"),
         ]
+        for task in work:
+            task.add_done_callback(self._ended)
         try:
             yield
         finally:
             for task in work:
+                task.remove_done_callback(self._ended)
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             await self.database.close()
@@ -127,6 +136,10 @@ class Services:
             return await check(impatient)
         except DatabaseUnavailableError:
             return False
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        log.critical("the part %r ended", task.get_name(), exc_info=task.exception())
+        self.broken = True
 
     async def _tidy(self) -> None:
         settings = self.settings

@@ -132,7 +132,7 @@ def is_outage(error: BaseException) -> bool:
 
 def _engine(address: DatabaseAddress) -> AsyncEngine:
     if address.is_sqlite:
-        engine = create_async_engine(address.url, pool_size=4, pool_timeout=POOL_WAIT)
+        engine = create_async_engine(address.url, pool_size=4, pool_timeout=60, hide_parameters=True)
         _prepare_sqlite(engine, "BEGIN")
         return engine
     waits: dict[str, Any] = (

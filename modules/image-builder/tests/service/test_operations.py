@@ -2,8 +2,10 @@
 
 import re
 
+import pytest
+
 from .conftest import StartService
-from .running import RunningService, request
+from .running import RunningService, comes_true, request
 
 
 async def test_a_service_that_runs_is_alive_and_ready(start: StartService) -> None:
@@ -12,6 +14,19 @@ async def test_a_service_that_runs_is_alive_and_ready(start: StartService) -> No
     for path in ("/health/live", "/health/ready"):
         answer = await service.http.get(path)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_a_service_that_can_build_no_more_is_not_alive(
+    start: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await start()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(service.services.jobs, "claim", broken)
+
+    assert await comes_true(lambda: _status(service, "/health/live", 503))
 
 
 async def test_figures_tell_what_was_done(service: RunningService) -> None:
@@ -48,3 +63,7 @@ async def test_the_description_has_the_documents_example(start: StartService) ->
     (example,) = description["components"]["schemas"]["ImageOrder"]["examples"]
     await service.login()
     assert (await service.http.post("/jobs/images/create", json=example)).status_code == 200
+
+
+async def _status(service: RunningService, path: str, status: int) -> bool:
+    return (await service.http.get(path)).status_code == status

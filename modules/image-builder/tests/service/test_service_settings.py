@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from image_builder.durations import parse_duration
-from image_builder.service_settings import ServiceSettings, read_settings
+from image_builder.service_settings import ServiceSettings, read_settings, variables
 from image_builder.shared.errors import ParameterError
 
 STRONG = "a-secret-with-at-least-thirty-two-bytes"
@@ -160,6 +160,12 @@ def test_settings_show_no_secret() -> None:
 
     assert "canary" not in repr(settings)
     assert STRONG not in repr(settings)
+
+
+def test_the_readme_has_every_variable() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+
+    assert [name for name in variables() if f"`{name}`" not in readme] == []
 
 
 @pytest.mark.parametrize(
