@@ -36,6 +36,10 @@ DEBIAN_PACKAGES = {
     "buildah": "buildah",
     "newuidmap": "uidmap",
     "busybox": "busybox-static",
+    "pg_ctlcluster": "postgresql",  # the server itself is not on PATH
+    "mariadbd": "mariadb-server-core",
+    "my_print_defaults": "mariadb-client-core",
+    "chromium": "chromium",
 }
 LOCK_SECONDS = 600  # how long another run of apt may take that holds dpkg's lock
 

@@ -28,6 +28,10 @@ FAST_PROGRAMS = (
     "etcd",
     "xauth",
     "busybox",
+    "pg_ctlcluster",
+    "mariadbd",
+    "my_print_defaults",
+    "chromium",
 )
 CACHE = Path(os.environ.get("AIRGAP_CACHE_DIR") or Path.home() / ".cache" / "airgap-modules")
 
