@@ -30,7 +30,6 @@ class DatabaseServer:
     command: list[str]
     made: int = field(default=0)
     process: "subprocess.Popen[bytes] | None" = None
-    stop_signal: int = signal.SIGTERM
 
     def start(self) -> None:
         """Start it (again), and wait until it answers."""
@@ -46,17 +45,9 @@ class DatabaseServer:
 
     def kill(self) -> None:
         """End it as a power failure does."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(self.stop_signal)
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                self.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def answers(self) -> bool:
         raise NotImplementedError
@@ -114,9 +105,7 @@ def postgres() -> Iterator[DatabaseServer]:
         port = free_port()
         command = [*_as_ordinary_user(), f"{programs}/postgres", "-D", str(data), "-p", str(port)]
         command += ["-h", "127.0.0.1", "-k", str(folder)]
-        # SIGINT is its fast shutdown: open connections are ended.
-        server = PostgresServer(folder, port, command, stop_signal=signal.SIGINT)
-        yield from _running(server)
+        yield from _running(PostgresServer(folder, port, command))
 
 
 @contextlib.contextmanager
@@ -159,7 +148,7 @@ def _running(server: DatabaseServer) -> Iterator[DatabaseServer]:
         server.start()
         yield server
     finally:
-        server.stop()
+        server.kill()  # its data goes too
 
 
 @contextlib.contextmanager
