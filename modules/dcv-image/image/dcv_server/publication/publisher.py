@@ -1,6 +1,6 @@
 """The publisher: follows the session's display and tells every target.
 
-It runs beside the session until it is ended. Its state file is written every second, so that a reader
+It runs beside the session until it is ended. Its state file is written every two seconds, so that a reader
 knows a dead or stopped publisher by the file's age.
 """
 
@@ -23,7 +23,7 @@ from .state import STATE_FILE, PublisherState, write
 from .target import Target, TargetLoop
 
 SESSION_ID = "default-session"
-POLL_SECONDS = 1.0  # between two questions for the display
+POLL_SECONDS = 2.0  # between two questions for the display; each starts the server's client
 DESCRIBE_SECONDS = 3.0
 
 
