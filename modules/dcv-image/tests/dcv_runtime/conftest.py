@@ -8,13 +8,12 @@ import subprocess
 import tarfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from .containers import EMULATOR_PORT, Container, Containers, buildkit_environment, docker, engine_is_there
-from .namespace import Relay
+from .containers import Container, buildkit_environment, docker, engine_is_there
+from .pods import Pod, running_pod
 from .secrets_double import SecretsDouble
 
 MODULE = Path(__file__).resolve().parents[2]
@@ -92,50 +91,34 @@ def _without_byte_code(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in entry.name else entry
 
 
-@dataclass
-class Pod:
-    """A network of its own in which an emulated AWS answers, and the containers that join it."""
-
-    containers: Containers
-    network: Container
-    aws: SecretsDouble
-    relay: Relay
-
-    def start(self, **options: object) -> Container:
-        """A container of the image; see `Containers.session`."""
-        return self.containers.session(network=self.network, **options)  # type: ignore[arg-type]
-
-    def healthy(self, **options: object) -> Container:
-        """One that is up."""
-        container = self.start(**options)
-        container.wait_until_healthy()
-        return container
+@pytest.fixture(scope="session")
+def aws() -> Iterator[SecretsDouble]:
+    """The emulated AWS of all pods."""
+    double = SecretsDouble()
+    yield double
+    double.close()
 
 
-def _pod(image: str) -> Iterator[Pod]:
-    aws = SecretsDouble()
-    aws.secrets[SECRET] = json.dumps({"UserName": USER, "Password": PASSWORD})
-    containers = Containers(image)
-    try:
-        network = containers.network()
-        relay = Relay(network.process(), EMULATOR_PORT, aws.port)
-        yield Pod(containers, network, aws, relay)
-        relay.close()
-    finally:
-        containers.remove_all()
-        aws.close()
+@pytest.fixture(autouse=True)
+def _credentials(aws: SecretsDouble) -> None:
+    """The secret is right unless a test says otherwise."""
+    aws.secrets = {SECRET: json.dumps({"UserName": USER, "Password": PASSWORD})}
+    aws.refusal = None
 
 
 @pytest.fixture
-def pod(session_image: str) -> Iterator[Pod]:
+def pod(session_image: str, aws: SecretsDouble) -> Iterator[Pod]:
     """For tests that break what they start."""
-    yield from _pod(session_image)
+    with running_pod(session_image, aws.port) as pod:
+        yield pod
 
 
 @pytest.fixture(scope="module")
-def shared_pod(session_image: str) -> Iterator[Pod]:
+def shared_pod(session_image: str, aws: SecretsDouble) -> Iterator[Pod]:
     """For tests that leave what they share as they found it."""
-    yield from _pod(session_image)
+    aws.secrets = {SECRET: json.dumps({"UserName": USER, "Password": PASSWORD})}
+    with running_pod(session_image, aws.port) as pod:
+        yield pod
 
 
 @pytest.fixture(scope="module")

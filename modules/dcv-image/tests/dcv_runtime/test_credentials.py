@@ -21,8 +21,8 @@ from .secrets_double import SecretsDouble
 CANARY = "do-not-show-me"
 
 
-@pytest.fixture
-def aws() -> Iterator[SecretsDouble]:
+@pytest.fixture(name="aws")
+def own_aws() -> Iterator[SecretsDouble]:
     double = SecretsDouble()
     yield double
     double.close()
@@ -102,6 +102,8 @@ class TestRead:
         assert credentials.read({**environment, "DCV_SM_NAME": "team/dcv"}) == Credentials("a", CANARY)
 
     def test_the_default_name(self, aws: SecretsDouble, environment: dict[str, str]) -> None:
+        aws.secrets.clear()
+
         assert "'dcv-credentials' does not exist" in refused(lambda: credentials.read(environment))
 
     @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PASSWORD, SECRET, USER, Pod
+from .conftest import PASSWORD, SECRET, USER
 from .containers import CAPABILITIES, VOLUMES, Container, docker, until
 from .namespace import inside
+from .pods import Pod
+from .secrets_double import SecretsDouble
 
 pytestmark = pytest.mark.engine
 
@@ -104,8 +106,8 @@ class TestSession:
         )
 
 
-def test_a_password_of_any_characters_works_and_is_found_nowhere(pod: Pod) -> None:
-    pod.aws.secrets[SECRET] = json.dumps({"UserName": USER, "Password": CANARY})
+def test_a_password_of_any_characters_works_and_is_found_nowhere(pod: Pod, aws: SecretsDouble) -> None:
+    aws.secrets[SECRET] = json.dumps({"UserName": USER, "Password": CANARY})
     container = pod.healthy()
 
     assert len(CANARY) == 128
@@ -156,11 +158,11 @@ BAD_SECRETS = {
 
 
 @pytest.mark.parametrize("case", BAD_SECRETS)
-def test_a_bad_secret_stops_the_start_with_one_line(pod: Pod, case: str) -> None:
+def test_a_bad_secret_stops_the_start_with_one_line(pod: Pod, aws: SecretsDouble, case: str) -> None:
     text, expected = BAD_SECRETS[case]
     name = f"team/{case.replace(' ', '-')}"
     if text is not None:
-        pod.aws.secrets[name] = text
+        aws.secrets[name] = text
 
     message = ends_with_error(pod.start(environment={"DCV_SM_NAME": name}))
 
