@@ -27,7 +27,7 @@ def main() -> None:
     family = Path("/usr/share/kvdi-desktops/family").read_text(encoding="utf-8").strip()
     for name in LOADED[family]:
         importlib.import_module(name)
-    for file in sorted({module.__file__ for module in sys.modules.values() if _is_source(module)}):
+    for file in sorted({module.__file__ for module in list(sys.modules.values()) if _is_source(module)}):
         py_compile.compile(
             file, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
         )

@@ -7,10 +7,9 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from conftest import MODULE
 from kvdi_desktops.catalogue import Catalogue, Image
 
-IMAGES = MODULE / "images"
+IMAGES = Path(__file__).resolve().parents[2] / "images"
 CATALOGUE = Catalogue.load(IMAGES)
 DESKTOPS = sorted(CATALOGUE.desktops)
 CHILDREN = [name for name in DESKTOPS if name != "base"]

@@ -7,9 +7,12 @@ import os
 import signal
 from types import FrameType
 
-from supervisor import events, options, supervisord  # type: ignore[import-not-found]  # only in the image
-
 from .errors import say
+from .later import load_later
+
+# supervisord uses it for plug-ins alone; to load it takes longer than all the rest of a start.
+load_later("pkg_resources")
+from supervisor import events, options, supervisord  # type: ignore[import-not-found]  # noqa: E402
 
 CONFIGURATION = "/etc/supervisor/supervisord.conf"
 # kVDI's hook before a stop sends it to the first process of every family: systemd's signal for halting.

@@ -9,8 +9,19 @@ set_up_family() {
     systemctl set-default kvdi-desktop.target
     # The image's own processes replace what packages would start for every user.
     systemctl --global mask pulseaudio.service pulseaudio.socket
+    # Programs that look at a machine's disks, consoles and init scripts before anything starts.
+    mask_generators /usr/lib/systemd/system-generators /etc/systemd/system-generators
+    mask_generators /usr/lib/systemd/user-generators /etc/systemd/user-generators
     # systemd makes an identity for each container.
     : >/etc/machine-id
     # ENABLE_ROOT: the start writes the rule where it is looked for; no folder, no rule.
     echo "@includedir /run/kvdi-desktop/sudoers.d" >>/etc/sudoers
+}
+
+mask_generators() {
+    local found=$1 masked=$2 generator
+    mkdir -p "$masked"
+    for generator in "$found"/*; do
+        [[ ! -e $generator ]] || ln -sf /dev/null "$masked/$(basename "$generator")"
+    done
 }
