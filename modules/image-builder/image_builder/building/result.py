@@ -1,6 +1,6 @@
 """What a build is given beside its request, and what it gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -19,6 +19,10 @@ def _ignore(phase: Phase) -> None:
     """Nobody wants to know."""
 
 
+async def _allow(digest: str) -> None:
+    """Nobody minds."""
+
+
 @dataclass(frozen=True)
 class BuildContext:
     """What belongs to one build and is not in its request.
@@ -26,10 +30,12 @@ class BuildContext:
     Attributes:
         uploads: folder with the files of the request's upload; None without one.
         on_phase: called when the build gets on; it must not block.
+        before_push: awaited with the digest before the tag is written; what it raises ends the build.
     """
 
     uploads: Path | None = None
     on_phase: Callable[[Phase], None] = _ignore
+    before_push: Callable[[str], Awaitable[None]] = _allow
 
 
 @dataclass(frozen=True)

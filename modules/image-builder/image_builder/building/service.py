@@ -12,13 +12,14 @@ from typing import Self
 
 from ..layers.request import ImageRequest
 from ..oci.errors import RegistryError
+from ..oci.manifests import Manifest
 from ..oci.registry import Repository
 from .assembled.build import Indexes
 from .bases import Bases
 from .blobs import BlobCache
 from .commands.build import CommandsWay
 from .commands.stores import BaseStores
-from .errors import BuildError, CancelledBuildError, LimitExceededError
+from .errors import BuildError, CancelledBuildError, LimitExceededError, PushError
 from .hosts import HostPolicy
 from .known import KnownImages, key_of
 from .preparation import Resources, prepare
@@ -112,6 +113,21 @@ class Builder:
             work.cancel()
             await asyncio.wait([work, cancelled])
 
+    async def pushed(self, request: ImageRequest) -> Manifest | None:
+        """The image that a request's tag names already; None when there is none.
+
+        Raises:
+            BuildError: the registry does not say.
+        """
+        async with registries(request, self._settings, self._policy, self._service) as places:
+            digest = await find(places.destination, places.target)
+            if digest is None:
+                return None
+            try:
+                return await Repository(places.destination, places.target).get_manifest(digest)
+            except RegistryError as error:
+                raise PushError(str(error)) from None
+
     async def _build(self, request: ImageRequest, context: BuildContext, log: Log) -> BuildResult:
         watch = _Watch()
         context.on_phase(Phase.AUTHORIZING)
@@ -124,7 +140,7 @@ class Builder:
             prepared = await prepare(request, steps, context, places, resources, folder, log)
             watch.lap("resolve")
             key = await asyncio.to_thread(key_of, steps, prepared, places.target)
-            known = await self._again(key, places, watch)
+            known = await self._again(key, places, context, watch)
             if known:
                 log(f"the image is known: {known.digest}")
                 return known
@@ -142,6 +158,7 @@ class Builder:
         image = await way.make(log)
         watch.lap("build")
         context.on_phase(Phase.PUSHING)
+        await context.before_push(image.manifest.digest)
         await push(places.destination, places.target, image.manifest, image.blobs)
         watch.lap("push")
         if key:
@@ -150,13 +167,16 @@ class Builder:
         size = len(image.manifest.raw) + sum(blob.size for blob in image.manifest.blobs)
         return BuildResult(str(places.target), image.manifest.digest, size, way.name, timings=watch.timings())
 
-    async def _again(self, key: str | None, places: Registries, watch: "_Watch") -> BuildResult | None:
+    async def _again(
+        self, key: str | None, places: Registries, context: BuildContext, watch: "_Watch"
+    ) -> BuildResult | None:
         """The image of an earlier build of the same content, if its registry still has it."""
         manifest = self._known.find(key) if key else None
         if manifest is None:
             return None
         try:
             if await find(places.destination, places.target) != manifest.digest:
+                await context.before_push(manifest.digest)
                 place = Repository(places.destination, places.target)
                 await place.put_manifest(manifest, places.target.identifier)
         except (BuildError, RegistryError):

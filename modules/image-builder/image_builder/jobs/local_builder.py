@@ -33,39 +33,69 @@ class LocalBuilder(Builder):
 
     async def build(self, order: Order, progress: Progress, cancel: asyncio.Event) -> Built:
         """Build and push one image."""
-        phases = _Phases(progress)
-        context = BuildContext(on_phase=phases.reached)
         try:
-            result = await self._images.build(
-                order.request, context, lambda line: progress.log(f"{line}\n"), cancel
-            )
+            known = await self._pushed_before(order)
+            return known or await self._built(order, progress, cancel)
         except CancelledBuildError:
             raise BuildCancelledError from None
         except BuildError as error:
             raise BuildFailedError(str(error)) from None
+
+    async def _pushed_before(self, order: Order) -> Built | None:
+        """What an earlier attempt has pushed, so that no other digest follows it."""
+        if order.built_digest is None:
+            return None
+        manifest = await self._images.pushed(order.request)
+        if manifest is None or manifest.digest != order.built_digest:
+            return None
+        return Built(manifest.digest, len(manifest.raw) + sum(blob.size for blob in manifest.blobs))
+
+    async def _built(self, order: Order, progress: Progress, cancel: asyncio.Event) -> Built:
+        phases = _Phases(progress)
+        context = BuildContext(on_phase=phases.reached, before_push=phases.pushing)
+        try:
+            result = await self._images.build(
+                order.request, context, lambda line: progress.log(f"{line}\n"), cancel
+            )
         finally:
             await phases.written()
         return Built(result.digest, result.size)
 
 
 class _Phases:
-    """Writes the phases of a build down in their order, while it goes on."""
+    """Writes down how far a build is while it goes on; phases that pass quickly are left out."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._last: asyncio.Task[None] | None = None
+        self._latest: Status | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     def reached(self, phase: Phase) -> None:
-        self._last = asyncio.create_task(self._after(self._last, Status[phase.name]))
+        """The build is in this phase; the last one is told by `pushing`."""
+        if phase is not Phase.PUSHING:
+            self._latest = Status[phase.name]
+            if self._writing is None or self._writing.done():
+                self._writing = asyncio.create_task(self._write())
+
+    async def pushing(self, digest: str) -> None:
+        """The image is about to be pushed; the job has to be ours still.
+
+        Raises:
+            LostLeaseError: it is not.
+        """
+        await self.written()
+        await self._progress.advance(Status.PUSHING, digest)
 
     async def written(self) -> None:
-        if self._last is not None:
-            await self._last
+        """Wait until nothing is being written any more; what was not begun is left out."""
+        self._latest = None
+        if self._writing is not None:
+            await self._writing
 
-    async def _after(self, before: asyncio.Task[None] | None, status: Status) -> None:
-        if before is not None:
-            await before
-        await self._progress.advance(status)
+    async def _write(self) -> None:
+        while self._latest is not None:
+            status, self._latest = self._latest, None
+            await self._progress.advance(status)
 
 
 def build_settings(settings: ServiceSettings) -> BuildSettings:

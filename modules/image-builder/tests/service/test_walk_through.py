@@ -14,8 +14,9 @@ from .registries import docker_registry, image_config, push_small_image
 from .running import PASSWORD
 from .test_service_cli import RUN, command
 
-# The password is `push it`, hashed with bcrypt (htpasswd -nbB).
 TEAM_USER, TEAM_PASSWORD = "team-robot", "push it"
+# The same as bcrypt, as `htpasswd -nbB` writes it.
+TEAM_HTPASSWD = f"{TEAM_USER}:$2b$04$vGY6No81WIYoxbmWWKMiy.OQWXUC9/H0xND3cPAv5xKz8ZW4KI0Bi\n"
 REQUEST = {
     "name": "hello-world",
     "tag": "latest",
@@ -32,18 +33,22 @@ class Walk:
 
     service: ServiceProcess
     registry: str
-    environment: dict[str, str]
+    team_registry: str
 
 
 @pytest.fixture
 def walk(environment: dict[str, str], tmp_path: Path) -> Iterator[Walk]:
-    with docker_registry(tmp_path / "registry") as registry:
+    with (
+        docker_registry(tmp_path / "registry") as registry,
+        docker_registry(tmp_path / "team", TEAM_HTPASSWD) as team_registry,
+    ):
         push_small_image(registry, "private/python", "3.11-slim")
         inventory = {"images": {"docker.io/library/python:3.11-slim": f"{registry}/private/python:3.11-slim"}}
         (tmp_path / "inventory.json").write_text(json.dumps(inventory))
         variables = {
             **environment,
             "DOCKER_REGISTRY_URI": f"http://{registry}/v2/myrepo/test-images",
+            "DCRX_KV_ALLOWED_HOSTS": team_registry,
             "DCRX_KV_INVENTORY": str(tmp_path / "inventory.json"),
         }
         made = command(
@@ -54,7 +59,7 @@ def walk(environment: dict[str, str], tmp_path: Path) -> Iterator[Walk]:
         assert made.returncode == 0, made.stderr
         script = ["-c", RUN, "server", "run", "--port", "PORT"]
         with service_process(script, variables, tmp_path) as service:
-            yield Walk(service, registry, variables)
+            yield Walk(service, registry, team_registry)
 
 
 def test_from_the_first_user_to_a_pushed_image(walk: Walk) -> None:
@@ -80,6 +85,29 @@ def test_from_the_first_user_to_a_pushed_image(walk: Walk) -> None:
         again = http.post("/jobs/images/create", json=REQUEST).json()["job_id"]
         http.get(f"/jobs/images/{again}/logs")
         assert http.get(f"/jobs/images/{again}/get").json()["digest"] == digest
+
+
+def test_with_the_requests_own_registry(walk: Walk) -> None:
+    registry = {
+        "registry_url": f"http://{walk.team_registry}/v1/team",
+        "registry_user": TEAM_USER,
+        "registry_password": TEAM_PASSWORD,
+    }
+    wrong = {**registry, "registry_password": "a guess"}
+    with httpx.Client(base_url=walk.service.url, timeout=60) as http:
+        http.post("/users/login", json={"username": "admin", "password": PASSWORD})
+        jobs = []
+        for own in (registry, wrong):
+            job_id = http.post("/jobs/images/create", json={**REQUEST, "registry": own}).json()["job_id"]
+            http.get(f"/jobs/images/{job_id}/logs")
+            jobs.append(http.get(f"/jobs/images/{job_id}/get").json())
+
+    done, refused = jobs
+    assert (done["status"], refused["status"]) == ("DONE", "FAILED"), jobs
+    auth = (TEAM_USER, TEAM_PASSWORD)
+    digest, _ = image_config(walk.team_registry, "team/hello-world", "latest", auth)
+    assert digest == done["digest"]
+    assert "a guess" not in refused["context"]
 
 
 def test_with_a_base_that_does_not_exist_the_job_says_so(walk: Walk) -> None:
