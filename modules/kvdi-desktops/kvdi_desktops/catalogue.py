@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .shared.errors import UserError
 
 DESCRIPTION = "desktop.yaml"
-EVERYTHING = "all"
 FOLDER = Path(__file__).resolve().parent.parent / "images"
 
 Family = Literal["supervisord", "systemd"]
@@ -111,7 +110,7 @@ class Catalogue:
         """The images with these names, and those that they are built on, in the order of the builds.
 
         Args:
-            wanted: names; shell patterns such as `debian-*`; `all`.
+            wanted: names, or shell patterns such as `debian-*`.
 
         Raises:
             UserError: nothing has such a name; every wrong one is named, with the nearest right one.
@@ -119,7 +118,7 @@ class Catalogue:
         chosen: set[str] = set()
         problems = []
         for pattern in wanted:
-            found = fnmatch.filter(self.images, "*" if pattern == EVERYTHING else pattern)
+            found = fnmatch.filter(self.images, pattern)
             if not found:
                 problems.append(f"there is no image `{pattern}`{self._hint(pattern)}")
             chosen.update(name for match in found for name in self._lineage(match))

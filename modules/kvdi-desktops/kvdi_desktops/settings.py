@@ -22,8 +22,8 @@ class Parameters(CommonParameters):
 
     images: str = Field(
         default=DEFAULT_IMAGES,
-        description="Which images to build, with those that they stand on: a list of names, of patterns such "
-        "as `debian-*`, or `all`.",
+        description="Which images to build, with those that they stand on: a list of names, or of "
+        "patterns such as `debian-*`.",
     )
     ecr_repository_prefix: str | None = Field(
         default=None,

@@ -16,7 +16,7 @@ def desktop(parent: str | None) -> Desktop:
 CATALOGUE = Catalogue(
     {"a": desktop("b"), "b": desktop("c"), "c": desktop(None), "d": desktop("c"), "e": desktop(None)}
 )
-IMAGES = CATALOGUE.select(["all"])
+IMAGES = CATALOGUE.select(["*"])
 
 
 def test_every_image_gets_what_its_parent_became() -> None:
