@@ -19,6 +19,8 @@ from .shared.errors import UserError
 DESCRIPTION = "desktop.yaml"
 FOLDER = Path(__file__).resolve().parent.parent / "images"
 
+# Each has a parameter for its public base, and a script in `images/parts/systems`.
+SystemName = Literal["debian", "ubuntu", "arch"]
 Family = Literal["supervisord", "systemd"]
 State = Literal["tested", "linted"]
 # systemd mounts, makes namespaces, and starts the user's own systemd.
@@ -55,7 +57,7 @@ class Desktop(_Strict):
     parent: str | None = None
     sound: bool = True
     capabilities: list[str] = []
-    systems: dict[str, System] = Field(min_length=1)
+    systems: dict[SystemName, System] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Image:
         parent: name of the image that it is built on; None when that is the system's public base.
     """
 
-    system: str
+    system: SystemName
     family: Family
     desktop: str
     description: Desktop
@@ -157,7 +159,7 @@ def _images(desktops: Mapping[str, Desktop]) -> Iterable[Image]:
                 yield Image(system, family, name, desktop, _parent(desktops, name, system, family))
 
 
-def _parent(desktops: Mapping[str, Desktop], name: str, system: str, family: Family) -> str | None:
+def _parent(desktops: Mapping[str, Desktop], name: str, system: SystemName, family: Family) -> str | None:
     parent = desktops[name].parent
     if parent is None:
         return None

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from . import catalogue
-from .catalogue import Catalogue, Image
+from .catalogue import Catalogue, Image, SystemName
 from .shared.errors import UserError
 from .shared.settings import CommonParameters
 from .shared_build.names import checked_image_reference, checked_repository_name
@@ -91,7 +91,7 @@ class Parameters(CommonParameters):
         return Catalogue.load(catalogue.FOLDER).select(_names(self.images))
 
     @property
-    def bases(self) -> Mapping[str, str]:
+    def bases(self) -> Mapping[SystemName, str]:
         """System -> public reference of its base."""
         return {
             "debian": self.debian_base_image,

@@ -102,6 +102,7 @@ def test_systemd_asks_for_one_capability_and_supervisord_for_none(folder: Path) 
         ({"titel": "x"}, "bad/desktop.yaml does not describe a desktop: titel: Extra inputs"),
         ({"title": ""}, "title: "),
         ({"systems": {}}, "systems: "),
+        ({"systems": {"hurd": {"families": BOTH, "state": "linted"}}}, "systems.hurd.[key]: "),
         ({"systems": {"debian": {"families": ["openrc"], "state": "linted"}}}, "systems.debian.families.0: "),
         ({"systems": {"debian": {"families": BOTH, "state": "perfect"}}}, "systems.debian.state: "),
         ({"parent": "nothing"}, "bad/desktop.yaml: its parent `nothing` is no folder"),
