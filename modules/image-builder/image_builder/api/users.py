@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from ..accounts.users import LastAdministratorError, NameTakenError, NotFoundError, Person, User
 from .access import COOKIE, Administrator, Caller, ServicesHere, SignedIn, same_origin
 from .errors import CONFLICT, NOT_FOUND, SIGNED_IN
-from .models import Login, LoginAnswer, Message, NewUser, UpdatedUser, UserAnswer
+from .models import Detail, Login, LoginAnswer, Message, NewUser, UpdatedUser, UserAnswer
 from .services import Services
 
 router = APIRouter(prefix="/users", tags=["users"], dependencies=[Depends(same_origin)], responses=SIGNED_IN)
@@ -17,7 +17,7 @@ UserKey = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[^\x00-\x
 _OWN_FIELDS = {"first_name", "last_name", "email", "password"}
 
 
-@router.post("/login", responses={429: {"model": Message | dict[str, str], "description": "Too many tries"}})
+@router.post("/login", responses={429: {"model": Detail, "description": "Too many tries"}})
 async def login(body: Login, request: Request, response: Response, services: ServicesHere) -> LoginAnswer:
     """Sign in; the answer sets the cookie that all other calls need."""
     address = request.client.host if request.client else ""

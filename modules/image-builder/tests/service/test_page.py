@@ -83,6 +83,8 @@ def _execute(block: Locator) -> dict[str, str]:
     with block.page.expect_response(lambda answer: "openapi" not in answer.url) as caught:
         block.locator("button.execute").click()
     assert caught.value.status == 200, caught.value.text()
-    expect(block.locator(".live-responses-table tbody .response-col_status")).to_contain_text("200")
+    expect(block.locator(".live-responses-table tbody .response-col_status")).to_contain_text(
+        "200", timeout=WAIT
+    )
     answer: dict[str, str] = caught.value.json()
     return answer
