@@ -20,6 +20,9 @@ from .seedfarmer import SeedFarmer
 from .services import Services
 from .tools import Tools, ensure_tools
 
+# gpg signs the stand-in for Amazon DCV.
+BOX_PROGRAMS = ("docker-registry", "mmdebstrap", "gpg", "gpg-agent", "gpgconf")
+
 
 @dataclass(frozen=True)
 class Cloud:
@@ -117,7 +120,7 @@ class Cloud:
         return manifests.load(self.project.staged, manifest)
 
     def _set_up(self) -> Tools:
-        packages.ensure_programs(["docker-registry", "mmdebstrap", "unshare", "setpriv"], self.progress)
+        packages.ensure_programs([*BOX_PROGRAMS, "unshare", "setpriv"], self.progress)
         tools = ensure_tools(self.layout, self.progress)
         ensure_engine(self.layout, self.services, self.progress)
         self._start_box()
@@ -139,10 +142,13 @@ class Cloud:
         return box.Ports(registry=self.layout.source_registry_port, charts=self.layout.charts_port)
 
     def _seedfarmer(self, tools: Tools, verbose: bool) -> SeedFarmer:
+        """SeedFarmer with what the local manifests ask the environment for."""
         endpoints = {self.layout.ecr_host: self.layout.emulator_url, **box.endpoints(self._box_ports)}
-        return SeedFarmer(
-            self.layout, self.project, tools, self.progress, json.dumps(endpoints, sort_keys=True), verbose
-        )
+        variables = {
+            "LOCAL_REGISTRY_ENDPOINTS": json.dumps(endpoints, sort_keys=True),
+            **box.variables(self.layout.cache, self._box_ports, self.progress.say),
+        }
+        return SeedFarmer(self.layout, self.project, tools, self.progress, variables, verbose)
 
     def _require_emulator(self) -> None:
         if not self.services.find(emulator.SERVICE):

@@ -12,6 +12,9 @@ from .progress import Progress
 # Program -> Debian package that has it.
 DEBIAN_PACKAGES = {
     "git": "git",
+    "gpg": "gpg",
+    "gpg-agent": "gpg-agent",
+    "gpgconf": "gpgconf",
     "docker-registry": "docker-registry",
     "mmdebstrap": "mmdebstrap",
     "unshare": "util-linux",

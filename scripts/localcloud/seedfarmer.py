@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class SeedFarmer:
     project: Project
     tools: Tools
     progress: Progress
-    registry_endpoints: str
+    variables: Mapping[str, str]
     verbose: bool
 
     @property
@@ -145,7 +145,7 @@ class SeedFarmer:
             **clean_environment(self.layout),
             "PATH": f"{self.layout.state / 'shim'}:{os.environ['PATH']}",
             "LOCAL_ACCOUNT_ID": self.layout.account,
-            "LOCAL_REGISTRY_ENDPOINTS": self.registry_endpoints,
+            **self.variables,
             agent_settings.VARIABLE: str(self.layout.state / "agent.json"),
             "UV": uv(),
             "COLUMNS": "200",

@@ -51,6 +51,10 @@ parameters:
   - {{name: dcv-ecr-repository-name, value: elsewhere-dcv}}
   - {{name: create-repository, value: true}}
   - {{name: base-image, value: "docker.io/library/debian:bookworm"}}
+  - {{name: dcv-archive, valueFrom: {{envVariable: LOCAL_DCV_ARCHIVE}}}}
+  - {{name: dcv-archive-sha256, valueFrom: {{envVariable: LOCAL_DCV_ARCHIVE_SHA256}}}}
+  - {{name: dcv-signing-key, valueFrom: {{envVariable: LOCAL_DCV_SIGNING_KEY}}}}
+  - {{name: dcv-signing-key-fingerprint, valueFrom: {{envVariable: LOCAL_DCV_SIGNING_KEY_FINGERPRINT}}}}
   - {{name: retention-type, value: DESTROY}}
   - name: replicated-ecr-images-metadata-s3-path
     valueFrom: {{moduleMetadata: {{group: replication, name: images, key: S3FullPath}}}}

@@ -24,7 +24,13 @@ STACK = f"{PROJECT}-{DEPLOYMENT}-{GROUP_AND_MODULE}"
 OPEN_FINDINGS = ("Non-Compliant", "UNKNOWN")  # the others: Compliant, Suppressed, N/A
 # What a build finds in variables that a manifest takes from elsewhere.
 GIVEN_BY_MODULES = "a-bucket/an-inventory.json"
-GIVEN_BY_ENVIRONMENT = "{}"
+# By the last word of the parameter's name; what is not here is JSON.
+GIVEN_BY_ENVIRONMENT = {
+    "archive": "s3://a-bucket/an-archive.tgz",
+    "key": "s3://a-bucket/a-key",
+    "sha256": "0" * 64,
+    "fingerprint": "0" * 40,
+}
 
 
 @dataclass(frozen=True)
@@ -129,14 +135,15 @@ def parameter_variables(interface: Interface, use: ModuleUse) -> dict[str, str]:
     """The variables in which a build finds the parameters of a manifest."""
     fields = {item.name: item.field for item in interface.parameters}
     return {
-        f"SEEDFARMER_PARAMETER_{fields.get(name, name.replace('-', '_')).upper()}": _value(entry)
+        f"SEEDFARMER_PARAMETER_{fields.get(name, name.replace('-', '_')).upper()}": _value(name, entry)
         for name, entry in use.parameters.items()
     }
 
 
-def _value(entry: Mapping[str, Any]) -> str:
+def _value(name: str, entry: Mapping[str, Any]) -> str:
     """As SeedFarmer puts it into the environment: strings as they are, the rest as JSON."""
     if "valueFrom" in entry:
-        return GIVEN_BY_MODULES if "moduleMetadata" in entry["valueFrom"] else GIVEN_BY_ENVIRONMENT
+        given = GIVEN_BY_ENVIRONMENT.get(name.rpartition("-")[2], "{}")
+        return GIVEN_BY_MODULES if "moduleMetadata" in entry["valueFrom"] else given
     value = entry["value"]
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,11 +1,13 @@
 """`apply`: from the module's parameters to a published image and the module's outputs."""
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 
-from .build import REPOSITORY_PARAMETER, TAG, build_image
+from .build import BASE_PARAMETER, REPOSITORY_PARAMETER, TAG, ImageInputs, image_target
 from .module_outputs import IMAGE_DIGEST_URI, IMAGE_URI
 from .owner import image_owner
 from .settings import Parameters
@@ -18,6 +20,7 @@ from .shared.settings import SeedFarmerSettings, load
 from .shared.usage import UsageRecords
 from .shared_build import base
 from .shared_build.engine import Engine
+from .shared_build.publish import publish
 from .shared_build.registry import PublishedImage, Registry
 
 if TYPE_CHECKING:
@@ -79,11 +82,13 @@ class _Deployment:
         endpoints = self.parameters.endpoints
         host, _, repository = uri.partition("/")
         target = endpoints.engine_name(uri)
-        with Engine.private() as engine:
+        with Engine.private() as engine, tempfile.TemporaryDirectory(prefix="image-inputs-") as private:
             credentials = login(self.ecr)
             engine.login(target.partition("/")[0], credentials)
             registry = Registry(endpoints.base_url(host), credentials)
-            return build_image(engine, registry, repository, target, endpoints.engine_name(base_reference))
+            base_image = engine.pull(endpoints.engine_name(base_reference), BASE_PARAMETER)
+            recipe = ImageInputs(self.parameters, self.s3, Path(private)).recipe(engine, base_image)
+            return publish(engine, recipe, image_target(registry, repository, target))
 
 
 def apply() -> int:

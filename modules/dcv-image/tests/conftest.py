@@ -2,7 +2,9 @@
 
 import json
 import os
+import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,16 @@ for folder in (REPOSITORY / "tests", REPOSITORY / "scripts", TESTS, MODULE, MODU
         sys.path.insert(0, str(folder))
 
 from dcv_fakes import FakeEngine, FakeRegistry  # noqa: E402
+from dcv_image.shared_build.engine import Engine  # noqa: E402
+from localcloud.tools import uv  # noqa: E402
+from standin.archive import StandIn, make  # noqa: E402
+from standin.image import build_image  # noqa: E402
+from standin.signing import signing_key  # noqa: E402
+from support.debian_base import debian_base  # noqa: E402
 from support.kube.fixtures import control_plane  # noqa: E402, F401  a fixture
+
+# A build has uv on its PATH; so have the tests.
+os.environ["PATH"] = f"{os.environ['PATH']}{os.pathsep}{Path(uv()).parent}"
 
 ACCOUNT = "123456789012"
 REGISTRY_HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
@@ -37,12 +48,38 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
         "SEEDFARMER_DEPLOYMENT_NAME": "prod",
         "SEEDFARMER_MODULE_NAME": "desktops-dcv",
         "SEEDFARMER_PARAMETER_DCV_ECR_REPOSITORY_NAME": "idf-dcv",
+        "SEEDFARMER_PARAMETER_DCV_ARCHIVE_SHA256": "0" * 64,
+        "SEEDFARMER_PARAMETER_DCV_SIGNING_KEY_FINGERPRINT": "0" * 40,
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     return monkeypatch
+
+
+@pytest.fixture(scope="session")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    """The stand-in for Amazon DCV, as an archive for Debian and Ubuntu."""
+    with signing_key() as key:
+        return make(tmp_path_factory.mktemp("standin"), key)
+
+
+@pytest.fixture(scope="session")
+def debian() -> Iterator[str]:
+    """A Debian image in the engine, to build on."""
+    with debian_base() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def standin_image(standin: StandIn, debian: str) -> Iterator[str]:
+    """The whole image with the stand-in in it, built as the module builds it."""
+    name = f"localhost/airgap-test-dcv:{uuid.uuid4().hex}"
+    with Engine.private() as engine:
+        build_image(engine, standin, debian, name)
+    yield name
+    subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 BASE_DIGEST = f"sha256:{'b' * 64}"
 EMPTY_LAYER = bytes(1024)
+DEBIAN = 'ID=debian\nVERSION_ID="12"\n'
 
 
 class FakeRegistry:
@@ -92,7 +93,11 @@ class FakeEngine:
         program = folder / "docker"
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__)}" "{folder}" "$@"\n')
         program.chmod(0o755)
-        self.behave(client="20.10.24", base_digest=BASE_DIGEST, fail={})
+        # The package index is not the subject: a `uv` that has every package.
+        installer = folder / "uv"
+        installer.write_text("#!/bin/sh\nwhile [ $1 != --target ]; do shift; done\nmkdir -p $2/awscli\n")
+        installer.chmod(0o755)
+        self.behave(client="20.10.24", base_digest=BASE_DIGEST, release=DEBIAN, fail={})
 
     def behave(self, **changes: object) -> None:
         """Change how the engine answers."""
@@ -150,6 +155,10 @@ def _play(folder: Path, argv: list[str]) -> int:
     if argv[0] == "build":
         labels = [argv[at + 1] for at, word in enumerate(argv) if word == "--label"]
         (folder / "built.json").write_text(json.dumps(dict(label.split("=", 1) for label in labels)))
+    if argv[0] == "create":
+        print("a-container")
+    if argv[0] == "cp":
+        Path(argv[2]).write_text(behaviour["release"])
     if argv[0] == "save":
         _save(Path(argv[2]), json.loads((folder / "built.json").read_text()))
     if argv[0] == "load":

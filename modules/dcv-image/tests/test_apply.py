@@ -21,6 +21,7 @@ from dcv_image.shared_build import base
 from moto import mock_aws
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
+from standin.archive import StandIn
 
 MODULE = Path(__file__).resolve().parent.parent
 BUCKET = f"idf-dkr-img-rep-md-us-east-1-{ACCOUNT}"
@@ -29,8 +30,15 @@ PREFIX = "SEEDFARMER_PARAMETER_"
 
 
 @pytest.fixture
-def aws(engine: FakeEngine, environment: pytest.MonkeyPatch) -> Iterator[None]:
+def aws(engine: FakeEngine, environment: pytest.MonkeyPatch, standin: StandIn) -> Iterator[None]:
+    """An account, with the stand-in for Amazon DCV in a bucket."""
+    for name, value in standin.parameters(lambda path: f"s3://archives/{path.name}").items():
+        environment.setenv(f"{PREFIX}{name.replace('-', '_').upper()}", value)
     with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="archives")
+        for path in (standin.archive, standin.key):
+            s3.put_object(Bucket="archives", Key=path.name, Body=path.read_bytes())
         # Moto applies a bucket policy without its conditions: "deny plain http" would deny everything.
         environment.setattr(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
         yield
@@ -48,6 +56,10 @@ def replicate(environment: pytest.MonkeyPatch, images: dict[str, str]) -> None:
     s3.create_bucket(Bucket="inventories")
     s3.put_object(Bucket="inventories", Key="a/b.json", Body=json.dumps({"images": images}).encode())
     environment.setenv(f"{PREFIX}REPLICATED_ECR_IMAGES_METADATA_S3_PATH", "inventories/a/b.json")
+
+
+def bucket_names() -> list[str]:
+    return sorted(item["Name"] for item in boto3.client("s3").list_buckets()["Buckets"])
 
 
 def repositories() -> set[str]:
@@ -146,6 +158,69 @@ def test_a_failed_build_or_push_leaves_no_image_in_the_engine(
     assert removed == [built, f"{registry.host}/idf-dcv:dcv-latest"]
 
 
+def bad_inputs(standin: StandIn) -> dict[str, tuple[str, str, str]]:
+    """Parameter and value that are wrong: which parameter the message names, and what else it says."""
+    return {
+        "another checksum": ("DCV_ARCHIVE_SHA256", "0" * 64, f"has the SHA-256 {standin.sha256}, not 0000"),
+        "no archive": ("DCV_ARCHIVE", "s3://archives/nothing.tgz", "cannot be read"),
+        "no such file": ("DCV_ARCHIVE", "nothing.tgz", "there is no such file in the module"),
+        "another key": ("DCV_SIGNING_KEY_FINGERPRINT", "A" * 40, f"holds the key {standin.fingerprint}"),
+        "no key": ("DCV_SIGNING_KEY", f"s3://archives/{standin.archive.name}", "no OpenPGP public key"),
+        "no mirror": ("OS_PACKAGES_MIRROR", "s3://archives/nothing.list", "cannot be read"),
+        "nobody there": ("AWS_CLI_ARCHIVE", "http://127.0.0.1:9/x.zip", "Connection refused"),
+    }
+
+
+@pytest.mark.parametrize("case", [*bad_inputs(StandIn(Path(), "", Path(), ""))])
+def test_what_cannot_be_had_or_verified_names_its_parameter_and_publishes_nothing(
+    environment: pytest.MonkeyPatch,
+    repository: str,
+    engine: FakeEngine,
+    registry: FakeRegistry,
+    standin: StandIn,
+    capsys: pytest.CaptureFixture[str],
+    case: str,
+) -> None:
+    parameter, value, said = bad_inputs(standin)[case]
+    environment.setenv(f"{PREFIX}AWS_CLI_ARCHIVE_SHA256", "0" * 64)
+    environment.setenv(f"{PREFIX}{parameter}", value)
+
+    assert cli.main(["apply"]) == 1
+
+    message = capsys.readouterr().err
+    assert f"manifest parameter `{parameter.lower().replace('_', '-')}`" in message
+    assert said in message
+    assert "build" not in engine.commands
+    assert registry.manifests == {}
+    assert read_outputs() == {}
+
+
+@pytest.mark.parametrize("release", ["ID=plan9\nVERSION_ID=4\nPRETTY_NAME='Plan 9'\n", "", "ID=debian\n"])
+def test_a_base_of_an_unknown_system_is_refused_before_anything_is_fetched(
+    repository: str, engine: FakeEngine, capsys: pytest.CaptureFixture[str], release: str
+) -> None:
+    engine.behave(release=release)
+
+    assert cli.main(["apply"]) == 1
+
+    message = capsys.readouterr().err
+    assert "manifest parameter `base-image`: the operating system of " in message
+    assert "it must be Amazon Linux 2023 or 2, Ubuntu 22.04 or 24.04, or Debian 12" in message
+    assert "build" not in engine.commands
+
+
+def test_the_archive_is_no_input_when_the_image_is_there(
+    environment: pytest.MonkeyPatch, repository: str, engine: FakeEngine
+) -> None:
+    assert cli.main(["apply"]) == 0
+    environment.setenv(f"{PREFIX}DCV_ARCHIVE", "s3://archives/moved.tgz")
+    engine.forget()
+
+    assert cli.main(["apply"]) == 0
+
+    assert "build" not in engine.commands
+
+
 @pytest.mark.parametrize(
     ("command", "parameter"),
     [
@@ -194,7 +269,7 @@ def test_a_missing_repository_names_the_parameter_and_touches_nothing(
     assert "manifest parameter `dcv-ecr-repository-name`" in message
     assert "create-repository" in message
     assert engine.calls == []
-    assert boto3.client("s3").list_buckets()["Buckets"] == []
+    assert bucket_names() == ["archives"]
 
 
 def test_use_is_recorded_before_the_engine_runs(
@@ -244,7 +319,7 @@ class TestDestroy:
         assert cli.main(["destroy"]) == 0
 
         assert repositories() == set()
-        assert boto3.client("s3").list_buckets()["Buckets"] == []
+        assert bucket_names() == ["archives"]
         assert "deleted: repository idf-dcv" in capsys.readouterr().out
 
     def test_what_another_deployment_uses_is_kept(self, environment: pytest.MonkeyPatch) -> None:
@@ -281,7 +356,7 @@ class TestDestroy:
 
         assert cli.main(["destroy"]) == 0
 
-        assert [item["Name"] for item in s3.list_buckets()["Buckets"]] == [BUCKET]
+        assert bucket_names() == ["archives", BUCKET]
 
     def test_a_bucket_with_an_inventory_is_kept(self, environment: pytest.MonkeyPatch) -> None:
         environment.setenv(f"{PREFIX}RETENTION_TYPE", "DESTROY")
@@ -290,7 +365,7 @@ class TestDestroy:
 
         assert cli.main(["destroy"]) == 0
 
-        assert [item["Name"] for item in s3.list_buckets()["Buckets"]] == [BUCKET]
+        assert bucket_names() == ["archives", BUCKET]
 
     def test_the_bucket_keeps_the_owner_that_all_modules_give_it(self) -> None:
         tags = boto3.client("s3").get_bucket_tagging(Bucket=BUCKET)["TagSet"]

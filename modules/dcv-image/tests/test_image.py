@@ -1,18 +1,39 @@
-"""The image: its scripts are linted, and with an engine at hand it is built and run."""
+"""The image: its scripts are linted, and with an engine at hand it is built and looked at."""
 
 import json
-import os
 import shutil
 import subprocess
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dcv_building.engine_support import differing_files, docker, has_engine, saved_layers
+from dcv_building.uncached import without_cache
+from dcv_image.shared.errors import UserError
+from dcv_image.shared_build.engine import Engine
+from standin.archive import StandIn, make
+from standin.deb import signed_by_debsigs, unsigned
+from standin.image import build_image
+from standin.signing import signing_key
 
 IMAGE = Path(__file__).resolve().parent.parent / "image"
-SCRIPTS = [IMAGE / "install.sh", IMAGE / "accounts.sh", *sorted((IMAGE / "bin").glob("*.sh"))]
-BASE_VARIABLE = "DCV_IMAGE_TEST_BASE"
+SCRIPTS = [path for path in sorted(IMAGE.rglob("*")) if path.suffix == ".sh"]
+CANARY = "canary-in-the-mirror-file"
+# The contract's paths, and what else the README names.
+PROGRAMS = (
+    "/usr/local/bin/run_script.sh",
+    "/usr/local/bin/startup_script.sh",
+    "/usr/local/bin/init_session.sh",
+    "/usr/local/bin/check_healthy.sh",
+    "/usr/local/bin/dcv-image",
+    "/usr/local/bin/aws",
+)
+IMPORT_CLIENT = """
+import sys
+sys.path.insert(0, "/opt/dcv_server/python-packages")
+import kubernetes
+print(kubernetes.__version__)
+"""
+with_engine = pytest.mark.skipif(not has_engine(), reason="there is no container engine: set DOCKER_HOST")
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
@@ -20,93 +41,101 @@ def test_scripts_pass_shellcheck(script: Path) -> None:
     if not shutil.which("shellcheck"):
         pytest.skip("shellcheck is not installed")
 
-    done = subprocess.run(["shellcheck", str(script)], capture_output=True, text=True, check=False)
+    command = ["shellcheck", "--external-sources", str(script)]
+    done = subprocess.run(command, cwd=IMAGE.parents[2], capture_output=True, text=True, check=False)
 
     assert done.stdout == ""
 
 
-def test_an_unknown_operating_system_is_refused(tmp_path: Path) -> None:
-    release = tmp_path / "os-release"
-    release.write_text('ID=plan9\nVERSION_ID=4\nPRETTY_NAME="Plan 9"\n')
-    script = tmp_path / "install.sh"
-    text = (IMAGE / "install.sh").read_text()
-    script.write_text(
-        text.replace("/etc/os-release", str(release)).replace("/usr/share", f"{tmp_path}/share")
-    )
-
-    done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False)
-
-    assert done.returncode == 1
-    assert "unsupported operating system: Plan 9" in done.stderr
-
-
-def docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0 or not check, done.stdout + done.stderr
-    return done
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The real image, built from a Debian base."""
-    if not shutil.which("docker") or docker("info", check=False).returncode != 0:
-        pytest.skip("there is no container engine: set DOCKER_HOST")
-    base = os.environ.get(BASE_VARIABLE)
-    made = None
-    if base is None:
-        if not shutil.which("mmdebstrap"):
-            pytest.skip(f"there is no base image: set {BASE_VARIABLE} to one, or install mmdebstrap")
-        made = base = _debian(tmp_path_factory.mktemp("base") / "base.tar")
-    tag = f"dcv-image-test-{uuid.uuid4().hex[:8]}"
-    environment = {**os.environ, "DOCKER_BUILDKIT": _buildkit()}
-    command = ["docker", "build", "--tag", tag, "--build-arg", f"BASE_IMAGE={base}", str(IMAGE)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield tag
-    docker("rmi", "--force", tag, *([made] if made else []))
-
-
-def _debian(archive: Path) -> str:
-    subprocess.run(
-        ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", str(archive)],
-        check=True,
-        capture_output=True,
-    )
-    tag = f"dcv-image-test-base-{uuid.uuid4().hex[:8]}"
-    docker("import", str(archive), tag)
-    return tag
-
-
-def _buildkit() -> str:
-    return "1" if docker("buildx", "version", check=False).returncode == 0 else "0"
+def run(image: str, *command: str) -> str:
+    return docker("run", "--rm", "--network", "none", image, *command)
 
 
 @pytest.mark.engine
+@with_engine
 class TestImage:
-    def test_it_says_what_it_is_and_that_it_is_not_healthy(self, built: str) -> None:
-        done = docker("run", "--rm", built, check=False)
+    def test_every_program_of_the_contract_is_there(self, standin_image: str) -> None:
+        run(standin_image, "bash", "-c", 'for f in "$@"; do [ -x "$f" ]; done', "bash", *PROGRAMS)
+        run(standin_image, "test", "-f", "/opt/dcv_server/scripts/update_parameters.py")
+        assert "web-port=8443" in run(standin_image, "cat", "/etc/dcv/dcv.conf")
 
-        assert done.returncode == 1
-        assert "dcv-image: Amazon DCV session image on Debian GNU/Linux 12 (bookworm)" in done.stdout
-        assert "the DCV server is not installed in this image" in done.stderr
+    def test_the_container_runs_the_documents_script(self, standin_image: str) -> None:
+        config = json.loads(docker("image", "inspect", standin_image))[0]["Config"]
 
-    def test_the_installed_packages_are_recorded(self, built: str) -> None:
-        recorded = docker("run", "--rm", built, "cat", "/usr/share/dcv-image/packages.txt").stdout
+        assert config.get("Entrypoint") is None
+        assert config["Cmd"] == ["/usr/local/bin/run_script.sh"]
+        assert set(config["ExposedPorts"]) == {"8443/tcp", "8443/udp"}
+
+    def test_the_kubernetes_client_and_the_aws_cli_work(self, standin_image: str) -> None:
+        assert run(standin_image, "aws", "--version").startswith("aws-cli/")
+        # A service's model is read, and found valid: the parameters are what is missing.
+        script = "aws ssm put-parameter --region us-east-1 2>&1 || true"
+        assert "--name" in run(standin_image, "sh", "-c", script)
+        found = run(standin_image, "dcv-python", "-c", IMPORT_CLIENT)
+        assert found.startswith("36.")
+
+    def test_the_installed_packages_are_recorded(self, standin_image: str) -> None:
+        recorded = run(standin_image, "cat", "/usr/share/dcv-image/packages.txt")
         query = "dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n' | LC_ALL=C sort"
-        actual = docker("run", "--rm", built, "sh", "-c", query).stdout
 
-        assert recorded == actual
-        assert "\npython3 " in recorded
+        assert recorded == run(standin_image, "sh", "-c", query)
+        for name in ("nice-dcv-server", "nice-xdcv", "python3", "libgl1-mesa-dri", "xauth"):
+            assert f"\n{name} " in recorded
 
-    def test_no_package_lists_and_no_byte_code_are_left(self, built: str) -> None:
-        found = docker(
-            *("run", "--rm", built, "find", "/var/lib/apt/lists", "/var/cache/apt/archives", "/opt"),
-            *("-type", "f", "-not", "-name", "*.py", "-not", "-name", "lock"),
-        )
+    def test_nothing_is_left_of_the_build(self, standin_image: str) -> None:
+        folders = ["/var/lib/apt/lists", "/var/cache/apt", "/var/log", "/tmp", "/run", "/root"]
+        found = run(standin_image, "find", *folders, "-type", "f", "-size", "+0", "-not", "-name", ".*")
 
-        assert found.stdout == ""
+        assert found.split() == []
 
-    def test_it_has_no_entry_point(self, built: str) -> None:
-        config = json.loads(docker("image", "inspect", built).stdout)[0]["Config"]
+    def test_a_second_build_gives_the_same_image_and_keeps_no_credentials(
+        self,
+        standin_image: str,
+        standin: StandIn,
+        debian: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Every step anew, with package sources of a mirror whose file holds credentials."""
+        without_cache(monkeypatch, tmp_path / "bin")
+        again = f"{standin_image}-again"
+        with Engine.private() as engine:
+            sources = engine.read_file(debian, "/etc/apt/sources.list", "base-image").decode()
+            (standin.archive.parent / "mirror.list").write_text(f"# {CANARY}\n{sources}")
+            build_image(engine, standin, debian, again, **{"os-packages-mirror": "mirror.list"})
+            one, other = (engine.inspect(name, "base-image") for name in (standin_image, again))
+            if one.digest != other.digest:
+                both = [saved_layers(engine, name, tmp_path) for name in (standin_image, again)]
+                assert differing_files(*both) == {}
+            engine.save(again, tmp_path / "image.tar")
+            engine.remove(again)
+        assert one.digest == other.digest
+        searched = ["grep", "--quiet", "--binary-files=text", CANARY, str(tmp_path / "image.tar")]
+        assert subprocess.run(searched, check=False).returncode == 1
 
-        assert config["Entrypoint"] is None
+    @pytest.mark.parametrize("sign", ["by another key", "not at all"])
+    def test_a_package_that_the_vendor_did_not_sign_is_not_installed(
+        self,
+        standin_image: str,
+        debian: str,
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+        sign: str,
+    ) -> None:
+        with signing_key() as key, signing_key() as stranger:
+            bad = make(
+                tmp_path,
+                key,
+                lambda members, own: (
+                    unsigned(members) if sign == "not at all" else signed_by_debsigs(members, stranger)
+                ),
+            )
+        before = docker("image", "ls", "--all", "--quiet")
+
+        with Engine.private() as engine, pytest.raises(UserError):
+            build_image(engine, bad, debian, "localhost/never:made")
+
+        shown = capfd.readouterr().out
+        assert "manifest parameter `dcv-archive`: nice-dcv-server" in shown
+        assert ("carries no signature" if sign == "not at all" else "not of the pinned key") in shown
+        assert docker("image", "ls", "--all", "--quiet") == before

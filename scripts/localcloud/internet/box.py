@@ -12,7 +12,7 @@ from pathlib import Path
 
 from localcloud.services import Service, Services, answers
 
-from . import registry
+from . import registry, standin
 from .charts import Charts, build_charts
 from .images import build_images
 from .oci import Layout
@@ -61,6 +61,12 @@ def endpoints(ports: Ports) -> dict[str, str]:
         REGISTRY_HOST: f"http://127.0.0.1:{ports.registry}",
         CHARTS_HOST: f"http://127.0.0.1:{ports.charts}",
     }
+
+
+def variables(cache_dir: Path, ports: Ports, progress: Progress) -> dict[str, str]:
+    """Return what manifests of the local cloud ask the environment for."""
+    content = ensure_content(cache_dir, progress)
+    return standin.variables(content.charts.http, f"http://127.0.0.1:{ports.charts}")
 
 
 def start(

@@ -1,4 +1,4 @@
-"""The charts of the box: packaged as helm does, with an index for HTTP and a manifest for OCI."""
+"""What the box serves over HTTP, and the charts of its registry: packaged as helm does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from . import oci
+from . import oci, standin
 from .errors import InternetError
 from .folders import filling
 from .layers import CREATED, TIMESTAMP
@@ -54,7 +54,7 @@ class Charts:
 
     @property
     def http(self) -> Path:
-        """The folder with one sub-folder for each HTTP repository."""
+        """The folder with one sub-folder for each HTTP repository, and one for Amazon DCV's stand-in."""
         return self.folder / "http"
 
     @property
@@ -74,12 +74,14 @@ def build_charts(cache_dir: Path, images: Layout, progress: Progress) -> Charts:
                 _write_http_repository(
                     temporary / "http" / repository, {name: packaged[name] for name in names}
                 )
+            standin.write(temporary / "http" / standin.FOLDER)
             _write_layout(Layout(temporary / "oci"), {name: packaged[name] for name in OCI_CHARTS})
     return Charts(folder)
 
 
 def _hash(packaged: Mapping[str, Chart]) -> str:
     digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest.update(standin.source_hash().encode())
     for chart in packaged.values():
         digest.update(hashlib.sha256(chart.archive).digest())
     return digest.hexdigest()[:16]

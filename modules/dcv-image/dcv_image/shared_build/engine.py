@@ -56,7 +56,9 @@ class Engine:
             UserError: there is no engine, or it does not answer.
         """
         with tempfile.TemporaryDirectory(prefix="image-build-") as folder:
-            logins = {"DOCKER_CONFIG": folder, "REGISTRY_AUTH_FILE": str(Path(folder, "config.json"))}
+            file = Path(folder, "config.json")
+            file.write_text("{}", encoding="utf-8")  # podman wants it to be there when nobody logs in
+            logins = {"DOCKER_CONFIG": folder, "REGISTRY_AUTH_FILE": str(file)}
             engine = cls({**os.environ, **logins})
             yield cls({**engine.environment, **engine._builder()})
 
@@ -85,6 +87,26 @@ class Engine:
             len(steps.split()),
             datetime.fromisoformat(found["Created"]),
         )
+
+    def read_file(self, reference: str, path: str, parameter: str) -> bytes:
+        """Content of a file in an image; nothing of the image runs.
+
+        Args:
+            reference: image that the engine holds.
+            path: absolute, and no link.
+            parameter: manifest parameter to name when it cannot be read.
+
+        Raises:
+            UserError: there is no such file.
+        """
+        container = self._capture(["create", reference, "/"], parameter).strip()
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder, "file")
+                self._capture(["cp", f"{container}:{path}", str(copy)], parameter)
+                return copy.read_bytes()
+        finally:
+            self._run(["rm", container])
 
     def build(
         self,

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +14,16 @@ from dcv_image.shared_build.engine import Engine
 from dcv_image.shared_build.publish import Recipe, Target, build, publish
 from dcv_image.shared_build.registry import Registry
 
-from .engine_support import differing_files, docker, docker_registry, has_engine, saved_layers, small_base
+from .engine_support import (
+    differing_files,
+    docker,
+    docker_registry,
+    has_engine,
+    saved_layers,
+    small_base,
+    wait_for_another_second,
+)
+from .uncached import without_cache
 
 pytestmark = [
     pytest.mark.engine,
@@ -26,7 +34,6 @@ pytestmark = [
 DOCKERFILE = """\
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
-ARG NONCE
 COPY run.sh /opt/run.sh
 RUN mkdir /made && sh /opt/run.sh && touch /bin/sh && ln -s run.sh /opt/link && chmod 4755 /opt/run.sh
 ENV KEPT=yes
@@ -82,22 +89,25 @@ def local_images() -> set[str]:
 
 
 def test_two_builds_give_the_same_image(
-    engine: Engine, recipe: Recipe, tmp_path: Path, context: Path, registry: str
+    base: str, context: Path, tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"{registry}/same:{number}" for number in (1, 2)]
-    for number, name in enumerate(names):
-        os.utime(context / "run.sh", (1_600_000_000 + number, 1_600_000_000 + number))
-        # The step before decides whether one comes from the cache: a new one runs all again.
-        build(engine, replace(recipe, arguments={"NONCE": "same"}), {"l": "v"}, name, "base-image")
-        docker("builder", "prune", "--all", "--force")
-        time.sleep(1.1 - number)  # so that the builds' times, which have whole seconds, differ
-
-    one, other = (engine.inspect(name, "base-image") for name in names)
-    layers = [saved_layers(engine, name, tmp_path) for name in names]
-    for name in names:
-        engine.remove(name)
+    without_cache(monkeypatch, tmp_path / "bin")
+    with Engine.private() as engine:
+        recipe = Recipe(engine.inspect(base, "base-image"), context)
+        for number, name in enumerate(names):
+            os.utime(context / "run.sh", (1_600_000_000 + number, 1_600_000_000 + number))
+            build(engine, recipe, {"l": "v"}, name, "base-image")
+            wait_for_another_second()
+        one, other = (engine.inspect(name, "base-image") for name in names)
+        layers = [saved_layers(engine, name, tmp_path) for name in names]
+        for name in names:
+            engine.push(name, "repository")
+            engine.remove(name)
+    pushed = [Registry(f"http://{registry}", Login("anybody", "")).find("same", tag) for tag in ("1", "2")]
     assert differing_files(*layers) == {}
     assert one.digest == other.digest
+    assert pushed[0] == pushed[1]
     assert one.layers[: len(recipe.base.layers)] == recipe.base.layers
 
 

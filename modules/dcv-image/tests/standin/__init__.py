@@ -1,0 +1,1 @@
+"""A stand-in for Amazon DCV: its programs, and archives of them in the vendor's shape."""
