@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,11 @@ class Docker:
         """
         (found,) = json.loads(self.run("inspect", what))
         return dict(found)
+
+    def started_at(self, container: str) -> float:
+        """When the engine started a container last (Unix time, to the microsecond)."""
+        text = self.run("inspect", "--format={{.State.StartedAt}}", container).strip()
+        return datetime.fromisoformat(f"{text.rstrip('Z')[:26]}+00:00").timestamp()
 
     def has_image(self, reference: str) -> bool:
         """Whether the engine has the image here."""

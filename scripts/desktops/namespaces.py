@@ -1,4 +1,4 @@
-"""A container's network as seen from this machine: what listens in it, and a connection into it."""
+"""A container as seen from this machine: what listens and runs in it, and a connection into it."""
 
 import ctypes
 import os
@@ -23,6 +23,26 @@ def listening_ports(pid: int) -> set[str]:
             _, local, _, state, *_ = line.split()
             if state == LISTEN:
                 found.add(_readable(local))
+    return found
+
+
+def processes_beside(pid: int, name: str) -> list[int]:
+    """Processes of that name that are in the same container as another one.
+
+    Raises:
+        FileNotFoundError: the other one is not there.
+    """
+    container = Path(f"/proc/{pid}/ns/pid").readlink()
+    found = []
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if (
+                comm.read_text("utf-8").strip() == name
+                and (comm.parent / "ns" / "pid").readlink() == container
+            ):
+                found.append(int(comm.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
     return found
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from localcloud.layout import REPOSITORY
 from PIL import Image
 
 from .rfb import Picture
 
+REFERENCES = REPOSITORY / "modules" / "kvdi-desktops" / "tests" / "desktops" / "references"
+
 BLOCK = 16  # pixels, both ways
 LEVELS = 24  # by how much a block's colour may differ, of 255
-MATCHING = 0.98  # of the blocks: a clock and a blinking cursor are less than the rest
+MATCHING = 0.995  # of the blocks: a clock, a pointer and a blinking cursor are less than the rest
 
 
 def blocks(picture: Picture) -> Picture:
@@ -36,6 +39,12 @@ def likeness(picture: Picture, reference: Picture) -> float:
 def is_like(picture: Picture, reference: Picture) -> bool:
     """Whether a screenshot shows what the reference shows."""
     return likeness(picture, reference) >= MATCHING
+
+
+def reference(desktop: str, size: tuple[int, int]) -> Path:
+    """Where the reference picture of a desktop in that size lies: the same for both families."""
+    width, height = size
+    return REFERENCES / desktop / f"{width}x{height}.png"
 
 
 def read(path: Path) -> Picture:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import select
 import shutil
 import signal
@@ -12,7 +13,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from localcloud.errors import LocalCloudError
@@ -25,6 +25,7 @@ PRE_STOP = ("kill", "-s", "SIGRTMIN+3", "1")  # the manager's hook for systemd i
 GRACE_SECONDS = 30  # terminationGracePeriodSeconds
 KNOCKING_INTERVAL = 0.002  # seconds; nothing tells a stranger that a socket listens
 LABEL = "airgap-desktop"
+X_SERVER = "Xtigervnc"
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,7 @@ class Pod:
     @property
     def started_at(self) -> float:
         """When the engine started the container's process last (Unix time, to the microsecond)."""
-        text = self.docker.run("inspect", "--format={{.State.StartedAt}}", self.container).strip()
-        return datetime.fromisoformat(f"{text.rstrip('Z')[:26]}+00:00").timestamp()
+        return self.docker.started_at(self.container)
 
     @property
     def log(self) -> str:
@@ -149,17 +149,25 @@ class Pod:
             raise TimeoutError(f"the container runs on after {seconds:g} s:\n{self.log_tail}") from None
         return int(done.stdout)
 
+    @property
+    def stop_signal(self) -> int:
+        """Number of the signal that the image asks to be stopped by."""
+        name = self.docker.inspect(self.container)["Config"].get("StopSignal") or "SIGTERM"
+        base, _, offset = name.partition("+")
+        return int(signal.Signals[base]) + int(offset or 0)
+
     def stop(self) -> float:
         """Stop the desktop as the kubelet does; return how long it took, in seconds.
 
-        The preStop hook's signal, and SIGTERM; a family that has no hook gets SIGTERM alone.
+        The manager's preStop hook, where the family has one; then the image's own stop signal, as container
+        runtimes do, which without one is SIGTERM.
         """
         with _process(self.pid) as process:
             begun = time.monotonic()
             if self.launch.family is Family.SYSTEMD:
                 self.docker.attempt("exec", self.container, *PRE_STOP)
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(process, signal.SIGTERM)
+                signal.pidfd_send_signal(process, self.stop_signal)
             self._wait_for(process)
         return time.monotonic() - begun
 
@@ -170,6 +178,29 @@ class Pod:
             signal.pidfd_send_signal(process, number)
             self._wait_for(process)
             return time.monotonic() - begun
+
+    @property
+    def display(self) -> str:
+        """The X display, such as `:1`, of the VNC server that runs."""
+        (server, *_) = self.programs(X_SERVER)
+        words = Path(f"/proc/{server}/cmdline").read_bytes().decode().split("\0")
+        return next(word for word in words if re.fullmatch(r":\d+", word))
+
+    def programs(self, name: str) -> list[int]:
+        """Processes of that name (proc(5), `comm`), as this machine numbers them."""
+        return namespaces.processes_beside(self.pid, name)
+
+    def signal_program(self, name: str, number: int) -> None:
+        """Send a signal to every process of that name (proc(5), `comm`) in the container.
+
+        Raises:
+            ProcessLookupError: there is none.
+        """
+        found = self.programs(name)
+        if not found:
+            raise ProcessLookupError(f"no {name} runs in the container")
+        for pid in found:
+            os.kill(pid, number)
 
     def kill(self) -> None:
         """End every process of the container at once, as the kernel does when memory is short."""
@@ -205,14 +236,16 @@ class Pod:
             raise TimeoutError(f"the desktop runs on after {GRACE_SECONDS} s:\n{self.log_tail}")
 
 
-def create(docker: Docker, launch: Launch, volumes: Path | None = None) -> Pod:
-    """Make a pod that is not started yet; `volumes` are those of another one, to be used again.
+def create(docker: Docker, launch: Launch, shared_tmp: Path | None = None) -> Pod:
+    """Make a pod that is not started yet; `shared_tmp` is another one's /tmp, to be its own too.
 
     Raises:
         LocalCloudError: the engine refuses, or has no such image.
     """
-    folder = volumes or Path(tempfile.mkdtemp(prefix="airgap-pod-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="airgap-pod-", dir="/tmp"))
     folder.chmod(0o711)
+    if shared_tmp:
+        (folder / "tmp").symlink_to(shared_tmp)
     for name in launch.volumes():
         _empty_dir(folder / name)
     options = launch.arguments(folder)
@@ -221,8 +254,7 @@ def create(docker: Docker, launch: Launch, volumes: Path | None = None) -> Pod:
             "create", f"--name=desktop-{uuid.uuid4().hex[:12]}", f"--label={LABEL}", *options, launch.image
         ).strip()
     except BaseException:
-        if volumes is None:
-            shutil.rmtree(folder)
+        shutil.rmtree(folder)
         raise
     return Pod(docker, launch, container, folder)
 

@@ -5,13 +5,16 @@ import os
 import signal
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud import packages
 from localcloud.errors import LocalCloudError, UsageError
 from localcloud.progress import Progress
 
-from . import browser, catalogue, pictures, pod
+from . import browser, catalogue, pictures, pod, sidecar
 from .images import Workshop
 from .launch import Generation, Launch
 from .rfb import Picture
@@ -74,7 +77,9 @@ def try_out(options: Options, workshop: Workshop, progress: Progress) -> None:
             pictures.write(painted(desktop, options.size), options.screenshot)
             progress.say(f"picture in {options.screenshot}")
         else:
-            asyncio.run(_show(desktop, browser.find_novnc(workshop.cache), options.port))
+            novnc = browser.find_novnc(workshop.cache)
+            with _sound(desktop, progress):
+                asyncio.run(_show(desktop, novnc, options.port))
             progress.say("stopping the desktop")
         if desktop.running:
             desktop.stop()
@@ -85,6 +90,18 @@ def painted(desktop: pod.Pod, size: tuple[int, int]) -> Picture:
     with desktop.connect() as client:
         client.resize(*size)
         return client.wait_until_still(STILL_SECONDS, PAINTING_SECONDS)
+
+
+@contextmanager
+def _sound(desktop: pod.Pod, progress: Progress) -> Iterator[None]:
+    """The devices of kVDI's sidecar, so that programs find them; noVNC itself carries no sound."""
+    with ExitStack() as stack:
+        try:
+            packages.ensure_programs(["pactl"], progress)
+            stack.enter_context(sidecar.attached(desktop))
+        except LocalCloudError as error:
+            progress.say(f"without the sidecar's sound: {error}")
+        yield
 
 
 async def _show(desktop: pod.Pod, novnc: Path, port: int) -> None:
