@@ -9,11 +9,11 @@ import sys
 
 from localcloud.errors import LocalCloudError
 
-from . import local
+from . import desktops, local
 from .replication import measure as replication
 from .result import Report, keep, print_report
 
-DEFAULT_RUNS = {"local": 3, "replication": 5}
+DEFAULT_RUNS = {"local": 3, "replication": 5, "desktops": 50}
 
 
 def main(arguments: list[str]) -> int:
@@ -47,6 +47,8 @@ def _measure(options: argparse.Namespace) -> Report:
     runs = options.runs or DEFAULT_RUNS[options.name]
     if options.name == "local":
         return local.measure(runs)
+    if options.name == "desktops":
+        return desktops.measure(runs)
     full = options.full or bool(os.environ.get("AIRGAP_LONG"))
     return replication.measure(replication.Extent(runs, full, options.only or replication.PARTS))
 
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="name", required=True)
     _common(commands.add_parser("local", help="the local cloud: an apply, and one with nothing to do"))
+    _common(commands.add_parser("desktops", help="kvdi-desktops: first picture, stop, size of the images"))
     beside = commands.add_parser("replication", help="dockerimage-replication beside skopeo and crane")
     _common(beside)
     beside.add_argument("--full", action="store_true", help="200 runs with faults, not 10 (as AIRGAP_LONG)")
