@@ -1,0 +1,99 @@
+"""A desktop comes back after it was killed, with what it left in /tmp; a display that lives is left alone."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+from desktop_support import LONG
+from desktops import pod
+from desktops.docker import Docker
+from desktops.launch import Launch
+from desktops.pod import Pod
+
+pytestmark = pytest.mark.engine
+
+KILLS = 200 if LONG else 10
+LOCKS_OF_LAST_SECONDS = 9
+
+
+def test_it_comes_back_from_every_kill(launched: Callable[..., Pod], family: str) -> None:
+    desktop = launched(f"debian-{family}-base")
+
+    for number in range(KILLS):
+        with desktop.connect() as client:
+            client.screenshot()
+        desktop.kill()
+        assert list(desktop.on_host("/tmp").glob(".X*-lock")), f"kill {number} left no lock behind"
+        desktop.start()
+
+    with desktop.connect() as client:
+        client.screenshot()
+    # A lock of the last seconds may be that of a server which starts, so its number is passed over; the
+    # older ones are gone.
+    assert len(list(desktop.on_host("/tmp").glob(".X*-lock"))) <= LOCKS_OF_LAST_SECONDS
+
+
+def test_a_lock_of_a_process_id_that_lives_again_is_no_obstacle(
+    launched: Callable[..., Pod], family: str
+) -> None:
+    desktop = launched(f"debian-{family}-base")
+    desktop.connect().close()
+    desktop.kill()
+    # The lock now names the first process, which runs in every container.
+    desktop.on_host("/tmp/.X1-lock").write_text(f"{1:>10}\n")
+
+    desktop.start()
+
+    with desktop.connect() as client:
+        client.screenshot()
+
+
+@pytest.mark.parametrize("content", ["", "not a number\n", "99999999999999999999\n"])
+def test_a_broken_lock_is_no_obstacle(launched: Callable[..., Pod], content: str) -> None:
+    desktop = launched("debian-supervisord-base")
+    desktop.connect().close()
+    desktop.kill()
+    desktop.on_host("/tmp/.X1-lock").write_text(content)
+
+    desktop.start()
+
+    with desktop.connect() as client:
+        client.screenshot()
+
+
+def test_the_lock_of_a_live_display_is_never_removed(
+    docker: Docker, launch_of: Callable[[str], Launch], launched: Callable[..., Pod], family: str
+) -> None:
+    """Two containers that share /tmp, as a pod's containers may: the second one takes another display."""
+    first = launched(f"debian-{family}-base")
+    first.connect().close()
+    lock = first.on_host("/tmp/.X1-lock")
+    before = (lock.read_text(), lock.stat().st_ino)
+
+    second = pod.create(docker, launch_of("debian-supervisord-base"), shared_tmp=first.folder / "tmp")
+    try:
+        second.start()
+        with second.connect() as client:
+            client.screenshot()
+
+        assert (lock.read_text(), lock.stat().st_ino) == before
+        assert sorted(path.name for path in (first.folder / "tmp").glob(".X*-lock")) == [
+            ".X1-lock",
+            ".X2-lock",
+        ]
+        with first.connect() as client:
+            client.screenshot()
+    finally:
+        second.remove()
+
+
+def test_a_server_that_is_killed_alone_is_started_again(launched: Callable[..., Pod], family: str) -> None:
+    desktop = launched(f"debian-{family}-base")
+    with desktop.connect() as client:
+        client.screenshot()
+
+    desktop.signal_program(pod.X_SERVER, signal.SIGKILL)
+
+    with desktop.connect() as client:
+        client.screenshot()
+    assert desktop.running

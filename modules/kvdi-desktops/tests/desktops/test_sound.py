@@ -1,0 +1,96 @@
+"""Sound between the desktop's programs and kVDI's sidecar, both ways."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import tones
+from desktops import sidecar
+from desktops.pod import Pod
+
+pytestmark = pytest.mark.engine
+
+RATE = 48000  # Hz
+TOLERANCE = 1.0  # dB
+SECONDS = 3.0
+CHUNK = 0.02  # seconds of sound: a microphone sends as it hears
+
+
+@contextmanager
+def on_desktop(pod: Pod, *command: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A program on the desktop, with pipes."""
+    server = f"--env=PULSE_SERVER=unix:{sidecar.SERVER}"
+    user = f"--user={pod.launch.desktop_uid}"
+    whole = [pod.docker.program, "exec", "--interactive", user, server, pod.container, *command]
+    environment = {**os.environ, **pod.docker.environment}
+    process = subprocess.Popen(whole, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_tone_on_the_desktop_arrives_at_the_sidecar(shared: Callable[[str], Pod], family: str) -> None:
+    desktop = shared(f"debian-{family}-base")
+    played = tones.tone(RATE, SECONDS)
+    options = ("--format=s16le", f"--rate={RATE}", "--channels=1", "--raw")
+
+    with sidecar.attached(desktop) as session, session.listen(RATE) as browser:
+        try:
+            with on_desktop(desktop, "pacat", "--playback", *options) as player:
+                player.communicate(played.tobytes(), timeout=60)
+                assert player.returncode == 0
+            arrived = tones.heard(browser, RATE)
+        finally:
+            browser.kill()
+
+    assert abs(tones.level(arrived) - tones.level(played)) <= TOLERANCE
+    assert tones.pitch(arrived, RATE) == pytest.approx(tones.FREQUENCY, abs=5)
+
+
+def test_the_microphone_arrives_at_a_program_on_the_desktop(
+    shared: Callable[[str], Pod], family: str
+) -> None:
+    desktop = shared(f"debian-{family}-base")
+    rate = sidecar.MICROPHONE_RATE
+    spoken = tones.tone(rate, SECONDS)
+    # The default source: a program that records asks for no name.
+    options = ("--record", "--format=s16le", f"--rate={rate}", "--channels=1", "--raw", "--latency-msec=50")
+
+    with sidecar.attached(desktop) as session, on_desktop(desktop, "pacat", *options) as recorder:
+        speaking = threading.Event()
+        speaker = threading.Thread(target=_speak, args=(session, spoken, speaking))
+        speaker.start()
+        try:
+            arrived = tones.heard(recorder, rate)
+        finally:
+            speaking.set()
+            speaker.join()
+
+    assert abs(tones.level(arrived) - tones.level(spoken)) <= TOLERANCE
+    assert tones.pitch(arrived, rate) == pytest.approx(tones.FREQUENCY, abs=5)
+
+
+def test_sound_goes_on_after_the_browser_has_come_back(shared: Callable[[str], Pod], family: str) -> None:
+    desktop = shared(f"debian-{family}-base")
+
+    for _ in range(2):
+        with sidecar.attached(desktop):
+            pass
+
+
+def _speak(session: sidecar.Sidecar, spoken: tones.Samples, enough: threading.Event) -> None:
+    """Write the tone at the pace of a microphone, until it has been heard."""
+    size = int(sidecar.MICROPHONE_RATE * CHUNK)
+    with session.microphone.open("wb", buffering=0) as pipe:
+        begun = time.monotonic()
+        for number in range(1500):  # half a minute
+            if enough.wait(max(0.0, begun + number * CHUNK - time.monotonic())):
+                return
+            start = number * size % (len(spoken) // size * size)
+            pipe.write(spoken[start : start + size].tobytes())
