@@ -24,7 +24,7 @@ choose_system() {
         ;;
     ubuntu-22.04 | ubuntu-24.04 | debian-12)
         FORMAT=deb INSTALLER=apt-get
-        SYSTEM_PACKAGES=(python3 openssl gpgv procps dbus-daemon xauth x11-xkb-utils xkb-data libgl1 libgl1-mesa-dri
+        SYSTEM_PACKAGES=(python3 openssl gpgv procps dbus xauth x11-xkb-utils xkb-data libgl1 libgl1-mesa-dri
             mesa-utils)
         ;;
     *)

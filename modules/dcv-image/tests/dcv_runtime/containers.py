@@ -1,7 +1,6 @@
 """The image's containers, run as the README says: read-only, few capabilities, documented volumes."""
 
 import json
-import os
 import subprocess
 import time
 import uuid
@@ -179,9 +178,3 @@ def engine_is_there() -> bool:
         return docker("info", check=False).returncode == 0
     except FileNotFoundError:
         return False
-
-
-def buildkit_environment() -> dict[str, str]:
-    """BuildKit needs a client with buildx, or an old one that has it built in."""
-    there = docker("buildx", "version", check=False).returncode == 0
-    return {**os.environ, "DOCKER_BUILDKIT": "1" if there else "0"}
