@@ -21,6 +21,8 @@ from .settings import BuildSettings
 
 SCRATCH = "scratch"
 DEFAULT_PLATFORM = "linux/amd64"
+# What builders give an image that has no base.
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KNOWN = 64  # configurations that are kept in memory
 _CONFIG_LIMIT = 4 * 1024 * 1024  # bytes
 
@@ -99,7 +101,7 @@ class Bases:
         """
         wanted = platform or DEFAULT_PLATFORM
         if name == SCRATCH:
-            return Base(None, {}, platform=wanted)
+            return Base(None, {"config": {"Env": [DEFAULT_PATH]}}, platform=wanted)
         reference = self.reference(name)
         await self.policy.check(reference.registry, f"base {name!r}")
         try:

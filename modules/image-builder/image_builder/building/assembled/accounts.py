@@ -8,7 +8,8 @@ _LAST = 2**32 - 2
 
 
 def owner_of(text: str, accounts: Mapping[str, bytes]) -> tuple[int, int]:
-    """Numbers of `user` or `user:group`; a user without a group brings its own.
+    """Numbers of `user` or `user:group`; a user without a group brings its own, and a number that the
+    image does not know stands for its group too (Dockerfile reference, COPY --chown).
 
     Args:
         text: names or numbers.
@@ -21,7 +22,7 @@ def owner_of(text: str, accounts: Mapping[str, bytes]) -> tuple[int, int]:
     users = _table(accounts.get("etc/passwd", b""))
     if user.isdigit():
         uid = _number(user)
-        own = next((int(entry[3]) for entry in users.values() if entry[2] == user), 0)
+        own = next((int(entry[3]) for entry in users.values() if entry[2] == user), uid)
     elif user in users:
         uid, own = int(users[user][2]), int(users[user][3])
     else:

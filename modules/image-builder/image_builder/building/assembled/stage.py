@@ -63,7 +63,9 @@ def apply(result: StageResult, layer: AnyLayer, number: int, materials: Material
         _copy(result, layer, number, where, materials)
     result.runtime.apply(layer)
     if isinstance(layer, Workdir):
-        _tree(result).make_folders(result.runtime.path("."), (0, 0))
+        tree, user = _tree(result), result.runtime.config.get("User")
+        owner = owner_of(user, tree.base.accounts | _new_accounts(tree)) if user else None
+        tree.make_folders(result.runtime.path("."), owner)
 
 
 def _tree(result: StageResult) -> Tree:
@@ -106,6 +108,10 @@ class _Destination:
         path = "/".join(filter(None, [self.path, relative]))
         self.tree.put(path, node.owned(self.owner, self.mode), self.owner)
 
+    def put_as_it_is(self, relative: str, node: Node) -> None:
+        """Put something below the folder with the owner and mode that it has."""
+        self.tree.put("/".join(filter(None, [self.path, relative])), node, self.owner)
+
     def make(self) -> None:
         """Have the folder."""
         self.tree.make_folders(self.path, self.owner)
@@ -136,7 +142,7 @@ def _copy_files(to: _Destination, source: str, where: str, materials: Materials,
 def _unpack(to: _Destination, archive: Node, where: str, spool: Spool) -> None:
     to.make()
     for path, node in unpack(archive, spool, where):
-        to.put_below(path, node)
+        to.put_as_it_is(path, node)
 
 
 def _add_fetched(to: _Destination, layer: Add, file: Path, where: str, spool: Spool) -> None:
