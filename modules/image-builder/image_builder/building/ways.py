@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..oci.manifests import Manifest
 from ..oci.registry import Repository
+from .assembled.assemble import AssembledImage
 from .assembled.build import Indexes, Inputs, Workshop, build_assembled, root_of
 from .assembled.spool import Spool
 from .bases import Base
@@ -83,18 +84,21 @@ class AssembledWay:
         with Spool(self.folder / "content", self.limits.unpacked, self.limits.entries, stop) as spool:
             workshop = Workshop(spool, self.indexes, self.folder, stop)
             image = await stop.run(build_assembled, self.plan, inputs, workshop)
-        new = [NewBlob(image.config_descriptor, image.config)]
-        if image.layer and image.layer_descriptor:
-            new.append(NewBlob(image.layer_descriptor, FileContent(image.layer.path)))
         base = prepared.bases[root_of(self.plan, self.plan.stages[self.plan.needed[-1]])]
         log(f"assembled {image.manifest.digest}, {image.size} bytes")
-        return MadeImage(image.manifest, [*inherited(base, self.places), *new])
+        return MadeImage(image.manifest, [*inherited(base, self.places), *own_blobs(image)])
 
     def _opened(self) -> list[Base]:
         """Bases whose files somebody looks into."""
         roots = {root_of(self.plan, self.plan.stages[number]) for number in self.plan.looked_into()}
         found = [self.prepared.bases[number] for number in sorted(roots)]
         return [base for base in [*found, *self.prepared.images.values()] if base.reference]
+
+
+def own_blobs(image: AssembledImage) -> list[NewBlob]:
+    """What an image has beside its base's layers."""
+    layers = (NewBlob(described, FileContent(layer.path)) for layer, described in image.layers)
+    return [NewBlob(image.config_descriptor, image.config), *layers]
 
 
 def inherited(base: Base, places: Registries) -> list[NewBlob]:

@@ -1,25 +1,68 @@
 """Images whose commands are run, by a real buildah in a user namespace."""
 
+import asyncio
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from image_builder.building import BuildContext, Builder, BuildError, BuildResult
+from image_builder.building.errors import CancelledBuildError, CommandError, LimitExceededError
+from image_builder.building.settings import Limits
 from image_builder.layers.image import Image
+from image_builder.layers.mounts import BindMount, CacheMount, TmpfsMount
 
-from .support import Bench, bench, file_entry
+from .support import Bench, bench, file_entry, tar_of
 
 pytestmark = pytest.mark.engine
 
+ENDED_WITHIN = 2.0  # seconds, from the order to the last process (the issue's number)
+
 
 @pytest.fixture
-def builder(registry: str, base: str) -> Iterator[Bench]:
-    """A builder whose folders every user can reach: pytest's own are root's alone."""
-    folder = Path(tempfile.mkdtemp(prefix="image-builder-test-"))
-    folder.chmod(0o711)
-    yield bench(registry, folder)
-    shutil.rmtree(folder)
+def folder() -> Iterator[Path]:
+    """A folder that every user can reach: pytest's own are root's alone, and builds are not root."""
+    made = Path(tempfile.mkdtemp(prefix="image-builder-test-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def cache() -> Iterator[Path]:
+    """Bases that all tests share, as a service's builds do."""
+    made = Path(tempfile.mkdtemp(prefix="image-builder-cache-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def builder(registry: str, base: str, folder: Path, cache: Path) -> Bench:
+    """A builder whose folders builds can reach."""
+    return bench(registry, folder, cache=cache)
+
+
+def limited(builder: Bench, **limits: float) -> Bench:
+    """The same builder with other limits."""
+    changed = replace(Limits(seconds=120), **limits)  # type: ignore[arg-type]
+    return replace(builder, settings=replace(builder.settings, limits=changed))
+
+
+def processes_below(folder: Path) -> list[str]:
+    """Processes of this machine that have anything to do with a builder's folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and str(folder) in str((entry / "cwd").readlink()):
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue  # ended meanwhile
+    return found
 
 
 def test_a_command_changes_files_and_nothing_but_them_is_in_the_layer(builder: Bench, base: str) -> None:
@@ -33,3 +76,205 @@ def test_a_command_changes_files_and_nothing_but_them_is_in_the_layer(builder: B
     assert pulled.config["config"]["Cmd"] == ["cat", "/srv/made"]
     assert result.way == "commands"
     assert list(builder.settings.work.iterdir()) == []
+
+
+def test_every_layer_works_together_with_commands(builder: Bench, base: str) -> None:
+    image = (
+        Image("together")
+        .arg("FIRST", "1")
+        .file("a", b"a", "0755")
+        .file("t.tar", tar_of({"unpacked": b"u"}))
+        .stage(base, "1", alias="unused")
+        .run("false")
+        .stage(base, "1", alias="maker")
+        .arg("FIRST")
+        .env(["KIND"], ["$KIND-$FIRST"])
+        .workdir("/work")
+        .copy("a", ".", user_id="app")
+        .add("t.tar", "/work/t/")
+        .shell("/bin/sh", ["-ec"])
+        .run('echo "$KIND $FIRST" > out\n# a comment, and not the end: \\\necho \'second "line"\' >> out')
+        .user("app")
+        .run("id -u > /tmp/me || true; echo $0")
+        .stage("maker")
+        .user("root")
+        .run("cat /from/kept > /srv/bound", BindMount(target="/from", source="/srv", from_layer="maker"))
+        .run("echo x > /c/x", CacheMount(target="/c"))
+        .run("echo y > /t/y", TmpfsMount(target="/t"))
+        .copy("/srv/kept", "/taken", from_layer="1")
+        .user("app")
+    )
+
+    builder.build(image)
+
+    pulled = builder.pull("team/together:latest")
+    assert pulled.tree["work/out"] == file_entry(b'base-1 1\nsecond "line"\n')
+    assert pulled.tree["work/a"] == file_entry(b"a", 0o755, 1000, 1001)
+    assert pulled.tree["work/t/unpacked"] == file_entry(b"u")
+    assert pulled.tree["taken"] == file_entry(b"stays")
+    assert pulled.config["config"]["User"] == "app"
+    assert pulled.config["config"]["WorkingDir"] == "/work"
+
+
+def test_two_workers_make_the_same_digest(builder: Bench, base: str, registry: str, folder: Path) -> None:
+    image = (
+        Image("same")
+        .stage(base, "1")
+        .file("a", b"1")
+        .copy("a", "/a")
+        .run("mkdir /d; echo x > /d/x; busybox ln /d/x /d/y; busybox mkfifo /d/p; rm -r /srv")
+    )
+    other = bench(registry, folder / "other")
+    (folder / "other").mkdir(mode=0o711)
+
+    first, second = builder.build(image), other.build(image)
+
+    assert first.digest == second.digest
+    assert not second.cached
+
+
+def test_a_failing_command_ends_the_build_with_its_status_and_output(builder: Bench, base: str) -> None:
+    with pytest.raises(CommandError, match="exit status 7"):
+        builder.build(Image("fails").stage(base, "1").run("echo what went wrong >&2; exit 7"))
+
+    assert "what went wrong" in builder.lines
+    assert list(builder.settings.work.iterdir()) == []
+
+
+def test_commands_have_no_network_no_privilege_and_nothing_of_the_service(
+    builder: Bench, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY_PASSWORD", "canary-of-the-service")
+    script = """
+        busybox ip -o link; busybox cat /proc/net/dev; busybox env; busybox ps -o pid,args
+        busybox grep CapEff /proc/self/status
+        busybox mount -t tmpfs none /mnt && echo ESCAPED-mount
+        busybox mknod /dev/sda b 8 0 && echo ESCAPED-mknod
+        busybox chroot /proc/1/root busybox ls /root/.ssh && echo ESCAPED-root
+        true
+    """
+
+    builder.build(Image("apart").stage(base, "1").run(script))
+
+    log = "\n".join(builder.lines)
+    assert "eth0" not in log
+    assert "canary-of-the-service" not in log
+    assert "pytest" not in log
+    assert "\nESCAPED" not in log
+    (capabilities,) = (line.split()[1] for line in builder.lines if line.startswith("CapEff"))
+    assert int(capabilities, 16) & ~int("a80425fb", 16) == 0
+    for bit in (27, 13, 10, 21, 12, 8):  # mknod, net_raw, net_bind_service, sys_admin, net_admin, setpcap
+        assert not int(capabilities, 16) >> bit & 1
+
+
+HOSTILE: dict[str, tuple[str, dict[str, float], str]] = {
+    "memory": (
+        "busybox awk 'BEGIN { s = \"x\"; while (1) s = s s }'",
+        {"memory": 300_000_000},
+        "bytes of memory",
+    ),
+    "disk": ("dd if=/dev/zero of=/srv/f bs=1M count=2000; sleep 60", {"disk": 50_000_000}, ""),
+    "many files on the disk": (
+        "for n in $(seq 200); do dd if=/dev/zero of=/srv/f$n bs=1M count=1 2>/dev/null; done; sleep 60",
+        {"disk": 50_000_000},
+        "written more than 50000000 bytes",
+    ),
+    "time": ("sleep 600 & sleep 600", {"seconds": 3}, "took more than 3 s"),
+}
+
+
+@pytest.mark.parametrize(("script", "limits", "problem"), HOSTILE.values(), ids=HOSTILE)
+def test_who_takes_too_much_is_ended(
+    builder: Bench, base: str, script: str, limits: dict[str, float], problem: str
+) -> None:
+    with pytest.raises((LimitExceededError, CommandError)) as raised:
+        limited(builder, **limits).build(Image("greedy").stage(base, "1").run(f"{script}; true"))
+
+    assert problem in str(raised.value)
+    assert processes_below(builder.settings.work) == []
+    assert list(builder.settings.work.iterdir()) == []
+
+
+def test_a_fork_bomb_ends_with_its_build(builder: Bench, base: str) -> None:
+    bomb = "b() { b | b & }; b; sleep 600"
+
+    with pytest.raises(BuildError):
+        limited(builder, processes=100, seconds=8).build(Image("bomb").stage(base, "1").run(bomb))
+
+    assert processes_below(builder.settings.work) == []
+
+
+def test_a_log_without_end_is_cut_and_the_build_goes_on(builder: Bench, base: str) -> None:
+    count = 1_000 if os.environ.get("AIRGAP_LONG") else 50  # MB
+    script = f"busybox yes 'line of the log' | head -c {count}000000; echo x > /done"
+
+    limited(builder, log=100_000).build(Image("chatty").stage(base, "1").run(script))
+
+    assert sum(len(line) + 1 for line in builder.lines) < 110_000
+    assert any("the log ends here" in line for line in builder.lines)
+    assert "done" in builder.pull("team/chatty:latest").tree
+
+
+async def begun(build: "asyncio.Task[BuildResult]", running: asyncio.Event) -> None:
+    """Wait until a build's command runs; a build that ends before says why."""
+    waiting = asyncio.create_task(running.wait())
+    await asyncio.wait([build, waiting], timeout=60, return_when=asyncio.FIRST_COMPLETED)
+    if build.done():
+        waiting.cancel()
+        build.result()
+    assert running.is_set()
+
+
+async def test_a_cancelled_build_ends_with_all_its_descendants(builder: Bench, base: str) -> None:
+    script = (
+        "trap '' TERM INT; (busybox setsid sleep 600 &) ; busybox nohup sleep 600 & echo running; sleep 600"
+    )
+    cancel, running = asyncio.Event(), asyncio.Event()
+
+    def heard(line: str) -> None:
+        if line == "running":
+            running.set()
+
+    async with Builder(builder.settings) as service:
+        request = Image("cancelled").stage(base, "1").run(script).request()
+        build = asyncio.create_task(service.build(request, BuildContext(), heard, cancel))
+        await begun(build, running)
+        assert processes_below(builder.settings.work)
+        begin = time.monotonic()
+        cancel.set()
+        with pytest.raises(CancelledBuildError):
+            await build
+        took = time.monotonic() - begin
+
+    assert processes_below(builder.settings.work) == []
+    assert list(builder.settings.work.iterdir()) == []
+    assert took < ENDED_WITHIN
+
+
+async def test_a_cancelled_task_ends_its_build(builder: Bench, base: str) -> None:
+    running = asyncio.Event()
+    says: Callable[[str], None] = lambda line: running.set() if line == "running" else None  # noqa: E731
+
+    async with Builder(builder.settings) as service:
+        request = Image("cancelled").stage(base, "1").run("echo running; sleep 600").request()
+        build = asyncio.create_task(service.build(request, BuildContext(), says, asyncio.Event()))
+        await begun(build, running)
+        build.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await build
+
+    assert processes_below(builder.settings.work) == []
+
+
+def test_a_hostile_archive_is_refused_before_buildah_sees_it(builder: Bench, base: str) -> None:
+    image = Image("hostile").file("a.tar", tar_of({"../../evil": b""})).stage(base, "1")
+
+    with pytest.raises(BuildError, match="leads out of the destination"):
+        builder.build(image.add("a.tar", "/srv/").run("true"))
+
+
+@pytest.fixture(autouse=True)
+def _log(builder: Bench) -> Iterator[None]:
+    """A failing test shows the log of its builds."""
+    yield
+    print("\n".join(builder.lines)[-20_000:])

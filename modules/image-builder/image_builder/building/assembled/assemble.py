@@ -32,15 +32,13 @@ class AssembledImage:
         manifest: its manifest.
         config: bytes of its configuration.
         config_descriptor: what the manifest calls it.
-        layer: the layer that the base has not; None when the request changes only the configuration.
-        layer_descriptor: what the manifest calls it.
+        layers: the layers that the base has not, each with what the manifest calls it.
     """
 
     manifest: Manifest
     config: bytes
     config_descriptor: Descriptor
-    layer: WrittenLayer | None
-    layer_descriptor: Descriptor | None
+    layers: tuple[tuple[WrittenLayer, Descriptor], ...]
 
     @property
     def size(self) -> int:
@@ -52,7 +50,7 @@ def assemble(
     base: Base,
     runtime: Runtime,
     layers: Sequence[AnyLayer],
-    layer: WrittenLayer | None,
+    new: Sequence[WrittenLayer],
     time: int,
 ) -> AssembledImage:
     """Put an image together.
@@ -61,13 +59,13 @@ def assemble(
         base: what it stands on.
         runtime: its configuration.
         layers: the request's layers of its last stage, for its history.
-        layer: what it has on top of the base.
+        new: what it has on top of the base, from the lowest.
         time: seconds since 1970 that it bears.
     """
     docker = any(runtime.config.get(key) for key in _DOCKER_ONLY)
-    config = _encoded(_config(base, runtime, layers, layer, time))
+    config = _encoded(_config(base, runtime, layers, new, time))
     described = Descriptor(_DOCKER_CONFIG if docker else OCI_CONFIG, digest_of(config), len(config))
-    own = None if layer is None else Descriptor(_layer_type("+gzip", docker), layer.digest, layer.size)
+    own = tuple((layer, Descriptor(_layer_type("+gzip", docker), layer.digest, layer.size)) for layer in new)
     inherited = [
         Descriptor(_layer_type(_suffix(blob), docker), blob.digest, blob.size) for blob in base.layers
     ]
@@ -76,31 +74,35 @@ def assemble(
         "schemaVersion": 2,
         "mediaType": media_type,
         "config": _entry(described),
-        "layers": [_entry(blob) for blob in [*inherited, *([own] if own else [])]],
+        "layers": [_entry(blob) for blob in [*inherited, *(described for _, described in own)]],
     }
     manifest = parse_manifest(_encoded(value), content_type=media_type, subject="the assembled image")
-    return AssembledImage(manifest, config, described, layer, own)
+    return AssembledImage(manifest, config, described, own)
 
 
 def _config(
-    base: Base, runtime: Runtime, layers: Sequence[AnyLayer], layer: WrittenLayer | None, time: int
+    base: Base, runtime: Runtime, layers: Sequence[AnyLayer], new: Sequence[WrittenLayer], time: int
 ) -> dict[str, Any]:
     config = {key: value for key, value in copy.deepcopy(dict(base.config)).items() if key not in _NOT_OURS}
     if base.reference is None:
         system, architecture, *variant = base.platform.split("/")
         config = {"os": system, "architecture": architecture} | ({"variant": variant[0]} if variant else {})
     inherited = (config.get("rootfs") or {}).get("diff_ids", [])
-    config["rootfs"] = {"type": "layers", "diff_ids": [*inherited, *([layer.diff_id] if layer else [])]}
+    config["rootfs"] = {"type": "layers", "diff_ids": [*inherited, *(layer.diff_id for layer in new)]}
     config["config"] = runtime.config
     config["created"] = as_text(time)
     if runtime.author is not None:
         config["author"] = runtime.author
-    config["history"] = [*(config.get("history") or []), *_history(layers, layer, time)]
+    config["history"] = [*(config.get("history") or []), *_history(layers, len(new), time)]
     return config
 
 
-def _history(layers: Sequence[AnyLayer], layer: WrittenLayer | None, time: int) -> list[dict[str, Any]]:
-    """One entry for each layer of the request; all its files are in the layer of the last that has some."""
+def _history(layers: Sequence[AnyLayer], new: int, time: int) -> list[dict[str, Any]]:
+    """One entry for each layer of the request; all its files are in the layer of the last that has some.
+
+    What a stage below has put there comes first: a history has as many entries with files as there are
+    layers.
+    """
     entries: list[dict[str, Any]] = [
         {
             "created": as_text(time),
@@ -109,15 +111,11 @@ def _history(layers: Sequence[AnyLayer], layer: WrittenLayer | None, time: int) 
         }
         for each in layers
     ]
-    if layer is not None:
-        with_files = [
-            number for number, each in enumerate(layers) if isinstance(each, Copy | Add | Run | Workdir)
-        ]
-        if with_files:
-            del entries[with_files[-1]]["empty_layer"]
-        else:
-            entries.append({"created": as_text(time), "created_by": "files of an earlier stage"})
-    return entries
+    with_files = [n for n, each in enumerate(layers) if isinstance(each, Copy | Add | Run | Workdir)]
+    if with_files and new:
+        del entries[with_files[-1]]["empty_layer"]
+        new -= 1
+    return [{"created": as_text(time), "created_by": "a stage below"}] * new + entries
 
 
 def _encoded(value: dict[str, Any]) -> bytes:

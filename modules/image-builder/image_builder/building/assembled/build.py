@@ -187,5 +187,6 @@ def _image(
     base = inputs.bases[root_of(plan, last)]
     time = image_time(base)
     changes = result.tree.changes if result.tree else {}
-    layer = write_layer(changes, workshop.folder / "layer.tar.gz", time, workshop.stop) if changes else None
-    return assemble(base, result.runtime, [each for _, each in last.layers], layer, time)
+    target = workshop.folder / "layer.tar.gz"
+    new = [write_layer(changes, target, time, workshop.stop)] if changes else []
+    return assemble(base, result.runtime, [each for _, each in last.layers], new, time)

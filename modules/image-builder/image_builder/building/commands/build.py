@@ -15,40 +15,34 @@ from ..bases import Base
 from ..blobs import BlobCache
 from ..errors import BuilderUnavailableError, CommandError, LimitExceededError
 from ..preparation import Prepared
-from ..push import FileContent, NewBlob
 from ..registries import Registries
 from ..settings import BuildSettings
 from ..stages import Plan
 from ..stop import Stop
 from ..times import image_time
-from ..ways import MadeImage, inherited
-from .changes import write_changes
+from ..ways import MadeImage, inherited, own_blobs
+from .changes import READ_CHANGES, new_layers, write_changes
 from .context import check_archives, dockerfile, environment, place_fetched, write_files, write_settings
 from .identity import identity
 from .sandbox import Bounds, Sandbox
 from .stores import BaseStores, remove
 from .watch import watch_memory
 
-# $1 KiB that may be written; then buildah's own. What has changed is read where its files have their own
-# users: everything below the upper folder of the one image that the store has.
-_SCRIPT = """
+# $1 KiB that may be written; then buildah's own.
+_BUILD = """
 limit=$1; shift
 ( while sleep 1; do
     set -- $(du -sxk graph) && [ "$1" -gt "$limit" ] && : > over-disk && kill -KILL -1
   done ) >/dev/null 2>&1 &
-buildah --root "$PWD/graph" --runroot "$PWD/run" --storage-driver overlay "$@" || exit $?
-layer=$(sed -n 's/.*"layer":"\\([0-9a-f]*\\)".*/\\1/p' graph/overlay-images/images.json)
-tar --create --file layer.tar --directory "graph/overlay/$layer/diff" --sort=name --numeric-owner \\
-  --format=pax --pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f --mtime=@0 \\
-  --xattrs --xattrs-include=security.capability '--xattrs-include=*.overlay.opaque' . || exit 126
+buildah --root "$PWD/graph" --runroot "$PWD/run" --storage-driver overlay "$@"
 """
 # What commands of a build may do to the files and users of their own namespace, as package managers do;
 # no network devices, no device files, no ports below 1024, no other root.
 _DROPPED = ("CAP_MKNOD", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_AUDIT_WRITE", "CAP_SETPCAP")
 _STATUS = re.compile(r"exit status (\d+)")
 _ERROR = re.compile(r"(?i)^error[: ]")
-_EXPORT_FAILED = 126
 _NO_NAMESPACE = 125
+_SAID = 2000  # bytes of what a program says about its failure
 
 
 @dataclass(frozen=True)
@@ -84,20 +78,18 @@ class CommandsWay:
             raise BuilderUnavailableError("commands cannot be run here: the program buildah is missing")
         limits, job = self.settings.limits, self.folder / "job"
         own = identity()
-        sandbox = Sandbox(own, Bounds(limits.processes, limits.disk), environment(job))
+        sandbox = Sandbox(own, Bounds(limits.processes, limits.disk), environment(job, own))
         stop = Stop()
         try:
             await stop.run(self._write, job, sandbox, stop)
             stores = await asyncio.gather(*(self._store(base, sandbox, job) for base in self._images()))
             base = self.prepared.bases[root_of(self.plan, self.plan.stages[self.plan.needed[-1]])]
             await self._run(sandbox, job, stores, image_time(base), log)
-            layer = await stop.run(
-                write_changes, job / "layer.tar", self.folder / "layer.tar.gz", image_time(base), stop
-            )
+            layers = await self._changes(sandbox, job, image_time(base), stop)
         except BaseException:
             await asyncio.shield(remove([job], sandbox, self.folder))
             raise
-        made = await asyncio.to_thread(self._image, base, layer)
+        made = await asyncio.to_thread(self._image, base, layers)
         await remove([job / "graph", job / "run"], sandbox, self.folder)
         log(f"built {made.manifest.digest}")
         return made
@@ -144,7 +136,7 @@ class CommandsWay:
         arguments += [part for store in stores for part in ("--storage-opt", f"overlay.imagestore={store}")]
         arguments += self._buildah(job, time)
         status = await sandbox.run(
-            _SCRIPT,
+            _BUILD,
             arguments,
             job,
             heard,
@@ -156,8 +148,6 @@ class CommandsWay:
             raise LimitExceededError(f"the build has written more than {limits.disk} bytes, the limit")
         if status == _NO_NAMESPACE:
             raise BuilderUnavailableError("commands cannot be run here: a namespace cannot be set up")
-        if status == _EXPORT_FAILED:
-            raise BuilderUnavailableError("what the commands have changed cannot be read")
         if status:
             raise _failure(said, status)
 
@@ -167,18 +157,27 @@ class CommandsWay:
             *("--format", "docker", "--timestamp", str(time), "--signature-policy", job / "policy.json"),
             *("--jobs", str(self.settings.workers), "--identity-label=false", "--no-hosts"),
             *(f"--cap-drop={capability}" for capability in _DROPPED),
-            *("--tag", "localhost/image:built", "--file", job / "Dockerfile", job / "context"),
+            *("--iidfile", job / "image-id", "--file", job / "Dockerfile", job / "context"),
         ]
 
-    def _image(self, base: Base, layer: WrittenLayer | None) -> MadeImage:
+    async def _changes(self, sandbox: Sandbox, job: Path, time: int, stop: Stop) -> list[WrittenLayer]:
+        """What the commands have changed, as layers, from the lowest."""
+        names = new_layers(job / "graph", (job / "image-id").read_text("ascii"))
+        said: list[str] = []
+        status = await sandbox.run(READ_CHANGES, names, job, said.append, log_limit=_SAID)
+        if status:
+            raise BuilderUnavailableError(f"what the commands have changed cannot be read: {' '.join(said)}")
+        written = [
+            await stop.run(write_changes, job / f"{name}.tar", self.folder / f"{name}.tar.gz", time, stop)
+            for name in names
+        ]
+        return [layer for layer in written if layer is not None]
+
+    def _image(self, base: Base, new: list[WrittenLayer]) -> MadeImage:
         last = self.plan.stages[self.plan.needed[-1]]
         runtime = runtime_of(self.plan, self.prepared.bases)
-        layers = [each for _, each in last.layers]
-        image = assemble(base, runtime, layers, layer, image_time(base))
-        blobs = [*inherited(base, self.places), NewBlob(image.config_descriptor, image.config)]
-        if layer and image.layer_descriptor:
-            blobs.append(NewBlob(image.layer_descriptor, FileContent(layer.path)))
-        return MadeImage(image.manifest, blobs)
+        image = assemble(base, runtime, [each for _, each in last.layers], new, image_time(base))
+        return MadeImage(image.manifest, [*inherited(base, self.places), *own_blobs(image)])
 
 
 def _failure(said: list[str], status: int) -> CommandError:

@@ -4,6 +4,7 @@ Overlayfs marks what was deleted by a device file, and a folder that hides the o
 layers have names for both (OCI image-spec, Whiteouts).
 """
 
+import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,37 @@ from ..assembled.base_index import OPAQUE, WHITEOUT
 from ..assembled.layer import LayerWriter, WrittenLayer
 from ..stop import Stop
 
+# Run in the sandbox, where files have their own users; its arguments are names of layers.
+READ_CHANGES = """
+for layer; do
+  tar --create --file "$layer.tar" --directory "graph/overlay/$layer/diff" --sort=name --numeric-owner \\
+    --format=pax --pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f --mtime=@0 \\
+    --xattrs --xattrs-include=security.capability '--xattrs-include=*.overlay.opaque' . || exit 1
+done
+"""
 _ATTRIBUTE = "SCHILY.xattr."
 _OPAQUE = ("user.overlay.opaque", "trusted.overlay.opaque")
 _KEPT = ("security.capability",)
 _SKIPPED = (tarfile.CHRTYPE, tarfile.BLKTYPE)
+
+
+def new_layers(store: Path, image: str) -> list[str]:
+    """Names of the layers of an image that are in the store in which it was built, from the lowest.
+
+    Args:
+        store: buildah's store; those of the bases are others.
+        image: the image's id, as `--iidfile` has it.
+    """
+    images = json.loads((store / "overlay-images" / "images.json").read_text("utf-8"))
+    layers = json.loads((store / "overlay-layers" / "layers.json").read_text("utf-8"))
+    parents = {layer["id"]: layer.get("parent", "") for layer in layers}
+    wanted = image.strip().removeprefix("sha256:")
+    at = next(entry["layer"] for entry in images if entry["id"] == wanted)
+    found = []
+    while at in parents:
+        found.append(at)
+        at = parents[at]
+    return found[::-1]
 
 
 def write_changes(archive: Path, path: Path, time: int, stop: Stop) -> WrittenLayer | None:

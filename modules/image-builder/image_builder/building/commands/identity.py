@@ -9,7 +9,9 @@ from pathlib import Path
 
 from ..errors import BuilderUnavailableError
 
-_NOBODY = 65534
+# Whom builds are when the service is root: a user that nothing else is, for the kernel counts the processes
+# of a user, whoever has started them.
+_BUILDER = 99_999
 _FIRST_SPARE = 100_000  # where Debian begins to hand out subordinate users (login.defs, SUB_UID_MIN)
 _USERS = 65_535  # beside root: images know users up to 65534, `nobody`
 
@@ -44,7 +46,7 @@ class Identity:
 
 
 def identity() -> Identity:
-    """The identity that builds have here: the service's own user, or, when that is root, nobody.
+    """The identity that builds have here: the service's own user, or, when that is root, one of their own.
 
     Raises:
         BuilderUnavailableError: the user has no range of users (subuid(5)).
@@ -52,7 +54,7 @@ def identity() -> Identity:
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0:
         spare = (_FIRST_SPARE, _USERS)
-        return Identity(_NOBODY, _NOBODY, spare, spare, drops=True)
+        return Identity(_BUILDER, _BUILDER, spare, spare, drops=True)
     if not shutil.which("newuidmap") or not shutil.which("newgidmap"):
         raise BuilderUnavailableError(
             "commands cannot be run here: the programs newuidmap and newgidmap are missing"
