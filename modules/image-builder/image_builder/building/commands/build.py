@@ -78,7 +78,7 @@ class CommandsWay:
             raise BuilderUnavailableError("commands cannot be run here: the program buildah is missing")
         limits, job = self.settings.limits, self.folder / "job"
         own = identity()
-        sandbox = Sandbox(own, Bounds(limits.processes, limits.disk), environment(job, own))
+        sandbox = Sandbox(own, Bounds(limits.processes, limits.disk), environment(job))
         stop = Stop()
         try:
             await stop.run(self._write, job, sandbox, stop)

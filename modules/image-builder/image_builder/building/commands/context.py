@@ -16,7 +16,6 @@ from ..bases import SCRATCH
 from ..errors import InvalidRequestError
 from ..preparation import Prepared
 from ..stages import Plan, StagePlan, from_layer
-from .identity import Identity
 from .stores import image_id
 
 FETCHED = ".fetched"
@@ -28,7 +27,7 @@ _SETTINGS = {
 }
 
 
-def environment(job: Path, own: Identity) -> dict[str, str]:
+def environment(job: Path) -> dict[str, str]:
     """Everything that programs of a build have in their environment; nothing of the service's."""
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -38,8 +37,6 @@ def environment(job: Path, own: Identity) -> dict[str, str]:
         "CONTAINERS_CONF": str(job / "containers.conf"),
         "CONTAINERS_REGISTRIES_CONF": str(job / "registries.conf"),
         "_CONTAINERS_USERNS_CONFIGURED": "done",
-        "_CONTAINERS_ROOTLESS_UID": str(own.uid),
-        "_CONTAINERS_ROOTLESS_GID": str(own.gid),
         "LANG": "C.UTF-8",
     }
 

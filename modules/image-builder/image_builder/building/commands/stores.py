@@ -68,7 +68,9 @@ class BaseStores:
         try:
             status = await sandbox.run(
                 _PULL,
-                [new, job / "pull-run", job / "policy.json", layout],
+                # By its name in the build's folder: buildah makes an image's name of this path, and not all
+                # paths can be one.
+                [new, job / "pull-run", job / "policy.json", layout.name],
                 job,
                 lines.append,
                 log_limit=_LOG,
