@@ -3,9 +3,12 @@
 With docker's default bridge, ending one daemon would take the network from the other's containers.
 """
 
+import fcntl
 import hashlib
 import ipaddress
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import commands
@@ -13,6 +16,8 @@ from .errors import LocalCloudError
 
 # Private ranges (RFC 1918) that docker's own defaults leave alone.
 CANDIDATES = [f"10.213.{number}.0/24" for number in range(256)]
+# Networks belong to the machine, so every cloud on it waits here, whatever its own folders.
+LOCK = Path("/run/lock/airgap-modules-bridges")
 
 
 def name_for(state: Path) -> str:
@@ -27,11 +32,12 @@ def ensure_bridge(state: Path) -> str:
         LocalCloudError: every candidate network is in use here.
     """
     name = name_for(state)
-    if not (Path("/sys/class/net") / name).exists():
-        address = _free_address()
-        commands.run(["ip", "link", "add", name, "type", "bridge"])
-        commands.run(["ip", "address", "add", address, "dev", name])
-        commands.run(["ip", "link", "set", name, "up"])
+    with _one_at_a_time():
+        if not (Path("/sys/class/net") / name).exists():
+            address = _free_address()
+            commands.run(["ip", "link", "add", name, "type", "bridge"])
+            commands.run(["ip", "address", "add", address, "dev", name])
+            commands.run(["ip", "link", "set", name, "up"])
     return name
 
 
@@ -48,6 +54,18 @@ def remove_bridge(state: Path) -> None:
             if words[0] == "-A" and (name in words or network in words):
                 commands.run(["iptables", "--table", table, "-D", *words[1:]])
     commands.run(["ip", "link", "delete", name])
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two clouds that look for a free network at once would take the same one.
+
+    Containers of both then lose their way out, and the first to end takes the other's rules along.
+    """
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _free_address() -> str:
