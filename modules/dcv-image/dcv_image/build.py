@@ -24,6 +24,7 @@ REQUIREMENTS = CONTEXT / "requirements.txt"
 # What the build's own copy of the context has beside the files of `image/`; see image/Dockerfile.
 DOWNLOADS = "downloads"
 PYTHON_PACKAGES = "python-packages"
+NO_MIRROR = "# the base image's own sources\n"  # BuildKit mounts no empty file
 MIRROR_SECRET = "os-packages-mirror"  # noqa: S105 - a name
 
 BASE_PARAMETER = "base-image"
@@ -83,11 +84,11 @@ class ImageInputs:
         )
 
     def _mirror(self) -> dict[str, Path]:
-        """The mirror's package sources; empty without one, so that the build always has the same mounts."""
+        """The mirror's package sources; a comment when there is none, for every build has the same mounts."""
         location = self.parameters.os_packages_mirror
         file = self.private / MIRROR_SECRET
         if location is None:
-            file.touch()
+            file.write_text(NO_MIRROR, encoding="utf-8")
         else:
             self._source.fetch(location, file, MIRROR_SECRET)
         return {MIRROR_SECRET: file}

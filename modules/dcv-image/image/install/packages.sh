@@ -39,7 +39,7 @@ python_of_the_system() {
 
 # Sources of a mirror replace the base image's own.
 sources() {
-    [[ -s $MIRROR/mirror.repo ]] || return 0
+    grep -qs '^[^#]' "$MIRROR/mirror.repo" || return 0
     if [[ $FORMAT = deb ]]; then
         echo "--option=Dir::Etc::SourceList=$MIRROR/mirror.repo"
         echo "--option=Dir::Etc::SourceParts=/dev/null"
