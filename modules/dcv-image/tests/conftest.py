@@ -17,7 +17,7 @@ for folder in (REPOSITORY / "tests", REPOSITORY / "scripts", TESTS, MODULE, MODU
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from dcv_fakes import FakeEngine, FakeRegistry  # noqa: E402
+from dcv_fakes import REGISTRY_HOST, FakeEngine, FakeRegistry  # noqa: E402
 from dcv_image.shared_build.engine import Engine  # noqa: E402
 from localcloud.tools import uv  # noqa: E402
 from standin.archive import StandIn, make  # noqa: E402
@@ -28,9 +28,6 @@ from support.kube.fixtures import control_plane  # noqa: E402, F401  a fixture
 
 # A build has uv on its PATH; so have the tests.
 os.environ["PATH"] = f"{os.environ['PATH']}{os.pathsep}{Path(uv()).parent}"
-
-ACCOUNT = "123456789012"
-REGISTRY_HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
 
 
 @pytest.fixture

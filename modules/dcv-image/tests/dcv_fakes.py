@@ -16,6 +16,9 @@ BASE_DIGEST = f"sha256:{'b' * 64}"
 EMPTY_LAYER = bytes(1024)
 DEBIAN = 'ID=debian\nVERSION_ID="12"\n'
 
+ACCOUNT = "123456789012"
+REGISTRY_HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+
 
 class FakeRegistry:
     """Serves manifests and blobs on loopback and records each request's login."""

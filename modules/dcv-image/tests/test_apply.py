@@ -8,8 +8,7 @@ import boto3
 import pytest
 import yaml
 from botocore.model import OperationModel
-from conftest import ACCOUNT, REGISTRY_HOST
-from dcv_fakes import BASE_DIGEST, FakeEngine, FakeRegistry
+from dcv_fakes import ACCOUNT, BASE_DIGEST, REGISTRY_HOST, FakeEngine, FakeRegistry
 from dcv_image import apply, cli, destroy
 from dcv_image.build import INPUTS_LABEL
 from dcv_image.settings import DEFAULT_BASE_IMAGE
