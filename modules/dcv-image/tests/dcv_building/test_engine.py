@@ -58,6 +58,21 @@ def test_buildkit_is_used_where_the_engine_brings_it(
         assert driver.environment["DOCKER_BUILDKIT"] == expected
 
 
+def test_a_secret_without_buildkit_is_one_message(engine: FakeEngine, tmp_path: Path) -> None:
+    engine.behave(client="28.2.2", fail={"buildx": "unknown command"})
+
+    with Engine.private() as driver, pytest.raises(UserError, match=r"needs BuildKit.*install it"):
+        driver.build(
+            tmp_path,
+            "r/x:1",
+            dockerfile="Dockerfile",
+            arguments={},
+            labels={},
+            secrets={"os-packages-mirror": tmp_path / "mirror"},
+            parameter="base-image",
+        )
+
+
 def test_an_engine_that_does_not_answer_is_one_message(engine: FakeEngine) -> None:
     engine.behave(fail={"version": "Cannot connect to the Docker daemon"})
 

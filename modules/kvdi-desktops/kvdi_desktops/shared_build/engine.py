@@ -129,7 +129,15 @@ class Engine:
             labels: labels of the image.
             secrets: files that a step may mount, by id; they come into no layer.
             parameter: manifest parameter to name when the build fails.
+
+        Raises:
+            UserError: the build failed, or a step mounts a secret and the engine cannot do that.
         """
+        if secrets and self.environment.get("DOCKER_BUILDKIT") == "0":
+            raise UserError(
+                f"this image needs BuildKit, which this `{PROGRAM}` leaves to its plugin buildx: install it "
+                "(Debian: docker-buildx)"
+            )
         command = ["build", "--tag", tag, "--file", str(context / dockerfile)]
         command += [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
         command += [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
