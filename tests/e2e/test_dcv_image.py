@@ -32,7 +32,8 @@ def image(cloud: LocalCloud) -> str:
     cloud.must("docker", "pull", uri)
     secret = json.dumps({"UserName": "sampleuser", "Password": "samplepassword"})
     cloud.client("secretsmanager").create_secret(Name="dcv-credentials", SecretString=secret)
-    return uri
+    # The engine knows the image by the address at which the emulated registry really is.
+    return f"127.0.0.1:{cloud.port_base}/{uri.partition('/')[2]}"
 
 
 @pytest.fixture
