@@ -136,6 +136,10 @@ clean() {
     clean_packages
     find /var/log -type f -delete
     rm -rf /etc/{passwd,group,shadow,gshadow,subuid,subgid}- /tmp/* /var/tmp/* /root/.cache
+    # The machine's identity is random; a container gets its own when it starts.
+    [[ -L /etc/machine-id || ! -f /etc/machine-id ]] || : >/etc/machine-id
+    [[ -L /var/lib/dbus/machine-id || ! -f /var/lib/dbus/machine-id ]] ||
+        ln --symbolic --force /etc/machine-id /var/lib/dbus/machine-id
     # Accounts that packages made carry the day on which this ran.
     sed -i -E 's/^([^:]*:[^:]*:)[0-9]+:/\119000:/' /etc/shadow
 }
