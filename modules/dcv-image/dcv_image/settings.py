@@ -7,29 +7,18 @@ from pydantic import Field, field_validator, model_validator
 
 from .locations import SHA256, checked_location
 from .shared.settings import CommonParameters
+from .shared_build.names import checked_image_reference, checked_repository_name
 
 # Newest server that the vendor's download page had in October 2025.
 DEFAULT_DCV_VERSION = "2025.0-20103"
 VENDOR = "https://d1uj6qtbmh3dt5.cloudfront.net"
 DEFAULT_BASE_IMAGE = "public.ecr.aws/amazonlinux/amazonlinux:2023"
 
-# Amazon ECR API reference, CreateRepository: pattern and length of repositoryName.
-_REPOSITORY_PART = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
-_REPOSITORY_NAME = re.compile(rf"(?:{_REPOSITORY_PART}/)*{_REPOSITORY_PART}")
-_REPOSITORY_LENGTH = range(2, 257)
-
 # AWS Secrets Manager API reference, CreateSecret: characters and length of Name.
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 
 _DCV_VERSION = re.compile(r"[0-9]{4}\.[0-9]+-[0-9]+")
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
-
-# An image reference as the distribution project defines it; a leading `-` would be an engine option.
-_PATH_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_IMAGE_REFERENCE = re.compile(
-    r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?/)?"
-    rf"(?:{_PATH_PART}/)*{_PATH_PART}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
-)
 
 
 class Parameters(CommonParameters):
@@ -103,12 +92,7 @@ class Parameters(CommonParameters):
     @field_validator("dcv_ecr_repository_name")
     @classmethod
     def _repository_name_is_valid(cls, value: str) -> str:
-        if len(value) not in _REPOSITORY_LENGTH or not _REPOSITORY_NAME.fullmatch(value):
-            raise ValueError(
-                "is no name for an ECR repository (2 to 256 of a-z, 0-9 and single . _ - / between them): "
-                f"{value!r}"
-            )
-        return value
+        return checked_repository_name(value)
 
     @field_validator("dcv_sm_name")
     @classmethod
@@ -167,6 +151,4 @@ class Parameters(CommonParameters):
     @field_validator("base_image")
     @classmethod
     def _base_image_is_valid(cls, value: str) -> str:
-        if not _IMAGE_REFERENCE.fullmatch(value):
-            raise ValueError(f"must be an image reference such as {DEFAULT_BASE_IMAGE}, not {value!r}")
-        return value
+        return checked_image_reference(value, DEFAULT_BASE_IMAGE)

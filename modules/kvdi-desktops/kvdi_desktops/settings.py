@@ -78,7 +78,7 @@ class Parameters(CommonParameters):
     @field_validator("debian_base_image", "ubuntu_base_image", "arch_base_image")
     @classmethod
     def _base_image_is_valid(cls, value: str) -> str:
-        return checked_image_reference(value)
+        return checked_image_reference(value, "docker.io/library/debian:12-slim")
 
     @field_validator("os_packages_mirror")
     @classmethod

@@ -29,14 +29,12 @@ def checked_repository_name(value: str) -> str:
     return value
 
 
-def checked_image_reference(value: str) -> str:
+def checked_image_reference(value: str, example: str) -> str:
     """The reference itself.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none; the message shows the example.
     """
     if not _IMAGE_REFERENCE.fullmatch(value):
-        raise ValueError(
-            f"must be an image reference such as docker.io/library/debian:12-slim, not {value!r}"
-        )
+        raise ValueError(f"must be an image reference such as {example}, not {value!r}")
     return value
