@@ -151,8 +151,10 @@ class Pod:
 
     @property
     def stop_signal(self) -> int:
-        """Number of the signal that the image asks to be stopped by."""
-        name = self.docker.inspect(self.container)["Config"].get("StopSignal") or "SIGTERM"
+        """Number of the signal that the image asks to be stopped by. Podman tells the number, Docker the name."""
+        name = str(self.docker.inspect(self.container)["Config"].get("StopSignal") or "SIGTERM")
+        if name.isdigit():
+            return int(name)
         base, _, offset = name.partition("+")
         return int(signal.Signals[base]) + int(offset or 0)
 
