@@ -29,6 +29,7 @@ from .layers.request import Registry
 from .shared.endpoints import Endpoints
 from .shared.errors import ParameterError
 
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where every pod has its own
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: a key for HS256 has at least the size of its hash
 _PREFIX = "DCRX_KV_"
 
@@ -55,6 +56,15 @@ class ServiceSettings(BaseModel):
     job_max_attempts: int = Field(5, ge=1, le=100, alias="DCRX_KV_JOB_MAX_ATTEMPTS")
     job_timeout: Duration = Field(timedelta(minutes=30), alias="DCRX_KV_JOB_TIMEOUT")
     job_lease: Duration = Field(timedelta(seconds=15), alias="DCRX_KV_JOB_LEASE")
+
+    builds: Literal["local", "kubernetes"] = Field("local", alias="DCRX_KV_BUILDS")
+    cluster_job_template: Path | None = Field(None, alias="DCRX_KV_CLUSTER_JOB_TEMPLATE")
+    cluster_namespace: str | None = Field(None, alias="DCRX_KV_CLUSTER_NAMESPACE")
+    cluster_max_jobs: int = Field(50, ge=1, le=10_000, alias="DCRX_KV_CLUSTER_MAX_JOBS")
+    cluster_start_timeout: Duration = Field(timedelta(minutes=10), alias="DCRX_KV_CLUSTER_START_TIMEOUT")
+    cluster_credentials: Path = Field(SERVICE_ACCOUNT, alias="DCRX_KV_CLUSTER_CREDENTIALS")
+    cluster_host: str | None = Field(None, alias="KUBERNETES_SERVICE_HOST")
+    cluster_port: int = Field(443, ge=1, le=65535, alias="KUBERNETES_SERVICE_PORT")
 
     development: bool = Field(False, alias="DCRX_KV_DEVELOPMENT")
     secret_key: SecretStr = Field(alias="DCRX_KV_SECRET_KEY")
@@ -117,6 +127,25 @@ class ServiceSettings(BaseModel):
     @model_validator(mode="after")
     def _the_database_can_be_addressed(self) -> "ServiceSettings":
         _ = self.database
+        return self
+
+    @model_validator(mode="after")
+    def _the_cluster_can_build(self) -> "ServiceSettings":
+        if self.builds == "local":
+            return self
+        needed = {
+            "DCRX_KV_CLUSTER_JOB_TEMPLATE": self.cluster_job_template,
+            "DCRX_KV_CLUSTER_NAMESPACE": self.cluster_namespace,
+            "KUBERNETES_SERVICE_HOST": self.cluster_host,
+        }
+        missing = [name for name, value in needed.items() if value is None]
+        if missing:
+            raise ValueError(f"{', '.join(missing)} must be set when DCRX_KV_BUILDS is kubernetes")
+        if self.database.is_sqlite:
+            raise ValueError(
+                "DCRX_KV_DATABASE_TYPE must be asyncpg or mysql when DCRX_KV_BUILDS is kubernetes: "
+                "pods share no file with the service"
+            )
         return self
 
     @property

@@ -1,0 +1,1 @@
+"""Builds as Kubernetes Jobs, in the place of builds in the service's own process."""
