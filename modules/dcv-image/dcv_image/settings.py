@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from .locations import SHA256, checked_location
 from .shared.settings import CommonParameters
-from .shared_build.names import checked_image_reference, checked_repository_name
+from .shared_build.names import checked_image_reference, checked_inventory_path, checked_repository_name
 
 # Newest server that the vendor's download page had in October 2025.
 DEFAULT_DCV_VERSION = "2025.0-20103"
@@ -104,9 +104,7 @@ class Parameters(CommonParameters):
     @field_validator("replicated_ecr_images_metadata_s3_path")
     @classmethod
     def _inventory_path_is_valid(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"(?:s3://)?[^/\s]+/\S+", value):
-            raise ValueError(f"must be an S3 path of the form bucket/key, not {value!r}")
-        return value
+        return None if value is None else checked_inventory_path(value)
 
     @field_validator("dcv_version")
     @classmethod

@@ -11,10 +11,9 @@ from . import catalogue
 from .catalogue import Catalogue, Image, SystemName
 from .shared.errors import UserError
 from .shared.settings import CommonParameters
-from .shared_build.names import checked_image_reference, checked_repository_name
+from .shared_build.names import checked_image_reference, checked_inventory_path, checked_repository_name
 
 DEFAULT_IMAGES = "debian-supervisord-xfce4, debian-systemd-xfce4"
-INVENTORY_PATH = re.compile(r"(?:s3://)?[^/\s]+/\S+")
 
 
 class Parameters(CommonParameters):
@@ -71,9 +70,7 @@ class Parameters(CommonParameters):
     @field_validator("replicated_ecr_images_metadata_s3_path")
     @classmethod
     def _inventory_path_is_valid(cls, value: str | None) -> str | None:
-        if value is not None and not INVENTORY_PATH.fullmatch(value):
-            raise ValueError(f"must be an S3 path of the form bucket/key, not {value!r}")
-        return value
+        return None if value is None else checked_inventory_path(value)
 
     @field_validator("debian_base_image", "ubuntu_base_image", "arch_base_image")
     @classmethod
