@@ -22,13 +22,22 @@ LOOK_EVERY = 0.3  # seconds between looks for new entries
 SIGN_OF_LIFE = 15.0  # seconds of silence after which proxies may close a connection
 AT_ONCE = 200  # entries
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"enum": ["log", "status", "end"]},
+        "data": {"type": "string", "description": "JSON"},
+    },
+}
+
 router = APIRouter(prefix="/jobs/images", tags=["jobs"], responses={**SIGNED_IN, **NOT_FOUND})
 
 
 @router.get(
     "/{job_id}/logs",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}},
 )
 async def follow_log(
     job_id: uuid.UUID,
