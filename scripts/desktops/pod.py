@@ -151,7 +151,7 @@ class Pod:
 
     @property
     def stop_signal(self) -> int:
-        """Number of the signal that the image asks to be stopped by. Podman tells the number, Docker the name."""
+        """Number of the signal that stops the image: Podman tells the number, Docker the name."""
         name = str(self.docker.inspect(self.container)["Config"].get("StopSignal") or "SIGTERM")
         if name.isdigit():
             return int(name)

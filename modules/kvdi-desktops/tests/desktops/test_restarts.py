@@ -2,6 +2,8 @@
 
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from desktop_support import LONG
@@ -13,7 +15,12 @@ from desktops.pod import Pod
 pytestmark = pytest.mark.engine
 
 KILLS = 200 if LONG else 10
-LOCKS_OF_LAST_SECONDS = 9
+TOGETHER = 50 if LONG else 2
+
+
+def locks(desktop: Pod) -> list[str]:
+    """Which displays have a server, or had one that left its lock."""
+    return sorted(path.name for path in desktop.on_host("/tmp").glob(".X*-lock"))
 
 
 def test_it_comes_back_from_every_kill(launched: Callable[..., Pod], family: str) -> None:
@@ -23,14 +30,14 @@ def test_it_comes_back_from_every_kill(launched: Callable[..., Pod], family: str
         with desktop.connect() as client:
             client.screenshot()
         desktop.kill()
-        assert list(desktop.on_host("/tmp").glob(".X*-lock")), f"kill {number} left no lock behind"
+        assert locks(desktop) == [".X1-lock"], f"after kill {number}"
         desktop.start()
 
     with desktop.connect() as client:
         client.screenshot()
-    # A lock of the last seconds may be that of a server which starts, so its number is passed over; the
-    # older ones are gone.
-    assert len(list(desktop.on_host("/tmp").glob(".X*-lock"))) <= LOCKS_OF_LAST_SECONDS
+    # At once under the number that it had, however soon it was killed.
+    assert desktop.display == ":1"
+    assert locks(desktop) == [".X1-lock"]
 
 
 def test_a_lock_of_a_process_id_that_lives_again_is_no_obstacle(
@@ -77,14 +84,33 @@ def test_the_lock_of_a_live_display_is_never_removed(
             client.screenshot()
 
         assert (lock.read_text(), lock.stat().st_ino) == before
-        assert sorted(path.name for path in (first.folder / "tmp").glob(".X*-lock")) == [
-            ".X1-lock",
-            ".X2-lock",
-        ]
+        assert locks(first) == [".X1-lock", ".X2-lock"]
         with first.connect() as client:
             client.screenshot()
     finally:
         second.remove()
+
+
+def test_desktops_that_start_in_the_same_instant_take_different_displays(
+    docker: Docker, launch_of: Callable[[str], Launch], family: str
+) -> None:
+    """On one /tmp, where neither of them has made its lock when the other looks."""
+    with ExitStack() as stack:
+        first = pod.create(docker, launch_of(f"debian-{family}-base"))
+        stack.callback(first.remove)
+        second = pod.create(docker, launch_of("debian-supervisord-base"), shared_tmp=first.folder / "tmp")
+        stack.callback(second.remove)
+        desktops = [first, second]
+
+        for _ in range(TOGETHER):
+            with ThreadPoolExecutor() as threads:
+                list(threads.map(Pod.start, desktops))
+            for desktop in desktops:
+                with desktop.connect() as client:
+                    client.screenshot()
+            assert sorted(desktop.display for desktop in desktops) == [":1", ":2"]
+            for desktop in desktops:
+                desktop.kill()
 
 
 def test_a_server_that_is_killed_alone_is_started_again(launched: Callable[..., Pod], family: str) -> None:

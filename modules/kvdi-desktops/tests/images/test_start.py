@@ -199,7 +199,7 @@ class TestSystemd:
 
     def test_it_has_to_be_the_first_process(self) -> None:
         with pytest.raises(DesktopError, match="first process"):
-            systemd.boot({})
+            systemd.boot({}, claim=-1)
 
 
 class TestCommand:

@@ -3,12 +3,20 @@
 A killed server leaves `/tmp/.X1-lock` and its socket. The process number in the lock proves nothing:
 after a restart, it may be another process's, and a server of another container that shares `/tmp` has
 its number in a world of its own. A server that lives answers on its socket; so that one decides.
+
+Between desktops, a file lock (flock(2)) on `/tmp/.X1-owner` decides. A desktop has its number from its start
+to its end: the container's first process holds the lock, and the kernel lets go of it with that process, in
+whichever container it was. The file names the process that became the server last, by which a dead server of
+ours is told from one of somebody else's that starts.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import DesktopError
@@ -16,32 +24,56 @@ from .sockets import answers
 
 TEMPORARY = Path("/tmp")  # noqa: S108 - where every X server puts its locks and sockets
 NUMBERS = range(1, 100)
-# A server makes its lock first and its socket then; until this age, a lock may be that of one that starts.
+# A server makes its lock first and its socket then; until this age, a lock that is not ours may be that of
+# one that starts.
 START_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 POLL_SECONDS = 0.005  # a start waits for this
 
 
-def choose(temporary: Path = TEMPORARY) -> int:
-    """The first number that no server has, with what a dead one left there removed.
+@dataclass(frozen=True)
+class Display:
+    """An X display that is this desktop's.
+
+    Attributes:
+        claim: descriptor of the file lock; the number is the desktop's until the last copy of it is closed.
+    """
+
+    number: int
+    claim: int
+
+
+def choose(temporary: Path = TEMPORARY) -> Display:
+    """The first number that no server and no other desktop has, with what a dead one left there removed.
 
     Raises:
         DesktopError: none is free, or the folder cannot be written.
     """
     _socket_folder(temporary)
     for number in NUMBERS:
+        claim = _claim(_owner(number, temporary))
+        if claim is None:
+            continue
         if release(number, temporary):
-            return number
+            return Display(number, claim)
+        os.close(claim)
     raise DesktopError(f"no X display is free: {temporary} has the locks of {len(NUMBERS)} of them")
 
 
 def release(number: int, temporary: Path = TEMPORARY) -> bool:
-    """Remove what a dead server left of the display; tell whether the display is free."""
+    """Remove what a dead server left of the display; tell whether the display is free.
+
+    For the desktop that has the number: then none of ours starts there.
+    """
     lock = temporary / f".X{number}-lock"
     path = socket(number, temporary)
     if answers(path) or answers(f"\0{path}"):
         return False
-    if _age(lock) < START_SECONDS or _is_server(_holder(lock)):
+    holder = _process(lock)
+    if _is_server(holder):
+        return False
+    ours = holder is not None and holder == _process(_owner(number, temporary))
+    if not ours and _age(lock) < START_SECONDS:
         return False
     try:
         lock.unlink(missing_ok=True)
@@ -49,6 +81,13 @@ def release(number: int, temporary: Path = TEMPORARY) -> bool:
     except OSError:
         return False
     return True
+
+
+def note_server(number: int, temporary: Path = TEMPORARY) -> None:
+    """Note that this process becomes the display's server."""
+    # Without the note, the lock of a killed server is taken for a stranger's for a while.
+    with contextlib.suppress(OSError):
+        _owner(number, temporary).write_text(f"{os.getpid()}\n", encoding="ascii")
 
 
 def wait_until_free(number: int, temporary: Path = TEMPORARY) -> None:
@@ -82,6 +121,34 @@ def wait_for(path: Path, seconds: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def _owner(number: int, temporary: Path) -> Path:
+    return temporary / f".X{number}-owner"
+
+
+def _claim(owner: Path) -> int | None:
+    """Lock the file; None when somebody else has it. Children do not inherit the descriptor."""
+    try:
+        claim = _open(owner)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(claim)
+        return None
+    return claim
+
+
+def _open(owner: Path) -> int:
+    """Open the file, made when it is not there. In a folder that all share it may be another user's."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with contextlib.suppress(FileExistsError):
+        made = os.open(owner, flags | os.O_CREAT | os.O_EXCL, 0o644)
+        os.fchmod(made, 0o644)  # whatever the umask is: other users have to be able to lock it
+        return made
+    return os.open(owner, flags)
+
+
 def _socket_folder(temporary: Path) -> None:
     folder = temporary / ".X11-unix"
     try:
@@ -102,10 +169,10 @@ def _age(lock: Path) -> float:
         return float("inf")
 
 
-def _holder(lock: Path) -> int | None:
-    """The process number in the lock."""
+def _process(file: Path) -> int | None:
+    """The process number in the file."""
     try:
-        return int(lock.read_text(encoding="ascii"))
+        return int(file.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
 

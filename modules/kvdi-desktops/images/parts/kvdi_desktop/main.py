@@ -25,7 +25,8 @@ def start(arguments: Sequence[str]) -> int:
         return _start_systemd(read)
     if read.root_allowed:
         say("ENABLE_ROOT has no effect in the supervisord family: it has no way to become root")
-    variables = prepare.prepare(read, os.environ)
+    # This process becomes supervisord, so it keeps the display's claim to the end.
+    variables, _ = prepare.prepare(read, os.environ)
     os.environ.update(variables)
     if os.getuid() == 0:
         privilege.become(read.uid, read.gid)
@@ -41,11 +42,12 @@ def _start_systemd(read: settings.Settings) -> int:
 
     if os.getuid() != 0:
         raise DesktopError("the systemd family runs as root (runAsUser: 0); its desktop user does not")
-    variables = {**os.environ, **prepare.prepare(read, os.environ)}
+    made, own_display = prepare.prepare(read, os.environ)
+    variables = {**os.environ, **made}
     systemd.write_units(read.uid, variables)
     if read.root_allowed:
         systemd.allow_root(read.user)
-    systemd.boot(variables)
+    systemd.boot(variables, own_display.claim)
     return 1
 
 

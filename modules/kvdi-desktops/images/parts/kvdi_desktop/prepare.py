@@ -13,8 +13,12 @@ from .privilege import acting_as
 from .settings import Settings
 
 
-def prepare(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
-    """Make what the desktop needs; return the variables that its processes get besides their own.
+def prepare(settings: Settings, variables: Mapping[str, str]) -> tuple[dict[str, str], display.Display]:
+    """Make what the desktop needs.
+
+    Returns:
+        the variables that its processes get besides their own, and its X display: its claim has to stay open
+        for as long as the desktop lives.
 
     Raises:
         DesktopError: the desktop cannot work.
@@ -32,11 +36,12 @@ def prepare(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
             folders.give(folder, settings.uid, settings.gid)
     with acting_as(settings.uid, settings.gid):
         vnc.clear_address(settings.address)
-        number = display.choose()
+        own_display = display.choose()
+    number = own_display.number
     say(
         f"display :{number} for {settings.user} (uid {settings.uid}) at {_described(settings)}, home {chosen}"
     )
-    return environment.session(settings, chosen, runtime, number, variables.get("PATH", ""))
+    return environment.session(settings, chosen, runtime, number, variables.get("PATH", "")), own_display
 
 
 def _socket_folders(settings: Settings) -> list[Path]:

@@ -44,13 +44,14 @@ def allow_root(user: str, sudoers: Path = SUDOERS) -> None:
     sudoers.chmod(0o440)
 
 
-def keep_output(folder: Path = OUTPUT) -> None:
-    """Keep the container's output open for units to write to: systemd itself turns its own to /dev/null.
+def keep_open(claim: int, folder: Path = OUTPUT) -> None:
+    """Keep open what systemd itself closes: the display's claim, and the container's output.
 
-    A process that only sleeps holds it; units reach it by `stdout` and `stderr` in the folder.
+    A process that only sleeps holds them; units reach the output by `stdout` and `stderr` in the folder.
     """
     holder = os.fork()
     if holder == 0:
+        os.set_inheritable(claim, True)
         os.execv(HOLDER, [HOLDER, "infinity"])  # noqa: S606
     folder.mkdir(exist_ok=True)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
@@ -59,8 +60,8 @@ def keep_output(folder: Path = OUTPUT) -> None:
         link.symlink_to(f"/proc/{holder}/fd/{descriptor}")
 
 
-def boot(variables: Mapping[str, str]) -> None:
-    """Become systemd.
+def boot(variables: Mapping[str, str], claim: int) -> None:
+    """Become systemd; `claim` is a descriptor that stays open until the container ends.
 
     Raises:
         DesktopError: this is not the container's first process, or the image has no systemd.
@@ -69,7 +70,7 @@ def boot(variables: Mapping[str, str]) -> None:
         raise DesktopError("systemd has to be the container's first process: start the image without --init")
     for program in PROGRAMS:
         if Path(program).exists():
-            keep_output()
+            keep_open(claim)
             arguments = [program, "--show-status=false"]
             os.execve(program, arguments, {**variables, "container": "docker"})  # noqa: S606
     raise DesktopError("systemd is not installed in the image")

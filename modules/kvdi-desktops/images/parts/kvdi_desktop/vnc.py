@@ -74,6 +74,7 @@ def run(
     arguments = command(number, address, environment, home)
     if keyboard:
         _set_keyboard_later(number, keyboard)
+    display.note_server(number)
     os.execv(arguments[0], arguments)  # noqa: S606 - the server takes this process's place
 
 
