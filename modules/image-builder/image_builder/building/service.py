@@ -1,8 +1,8 @@
 """The way in: one request, one image."""
 
 import asyncio
+import logging
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,9 +17,10 @@ from ..oci.registry import Repository
 from .assembled.build import Indexes
 from .bases import Bases
 from .blobs import BlobCache
-from .commands.build import CommandsWay
+from .commands.build import CommandsWay, remove_left
 from .commands.stores import BaseStores
 from .errors import BuildError, CancelledBuildError, LimitExceededError, PushError
+from .folders import left_folders, new_folder
 from .hosts import HostPolicy
 from .known import KnownImages, key_of
 from .preparation import Resources, prepare
@@ -31,6 +32,8 @@ from .stages import plan
 from .ways import AssembledWay, Way
 
 Log = Callable[[str], None]
+
+logger = logging.getLogger(__name__)
 
 
 async def build(
@@ -78,11 +81,14 @@ class Builder:
         self._known = KnownImages()
 
     async def __aenter__(self) -> Self:
+        self._tidying = asyncio.create_task(self._remove_left())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._tidying.cancel()
+        await asyncio.gather(self._tidying, return_exceptions=True)
         await self._service.__aexit__(kind, error, trace)
 
     async def build(
@@ -192,11 +198,23 @@ class Builder:
     async def _folder(self) -> AsyncIterator[Path]:
         """A folder of the build's own."""
         work = self._settings.work
-        folder = Path(await asyncio.to_thread(_made_folder, work))
+        folder = await asyncio.to_thread(new_folder, work)
         try:
-            yield folder
+            yield folder.path
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, folder.path, ignore_errors=True)
+            folder.let_go()
+
+    async def _remove_left(self) -> None:
+        """Remove what builds of a killed service have left."""
+        try:
+            for folder in await asyncio.to_thread(left_folders, self._settings.work):
+                try:
+                    await remove_left(folder.path, self._settings.limits)
+                finally:
+                    folder.let_go()
+        except (BuildError, OSError):
+            logger.exception("what killed builds have left in %s cannot be removed", self._settings.work)
 
 
 class _Watch:
@@ -215,8 +233,3 @@ class _Watch:
     def timings(self) -> dict[str, float]:
         """All parts, and the whole."""
         return {**self._laps, "total": self._last - self._begin}
-
-
-def _made_folder(work: Path) -> str:
-    work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return tempfile.mkdtemp(dir=work, prefix="build-")

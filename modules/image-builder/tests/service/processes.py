@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +83,37 @@ def service_process(script: list[str], environment: dict[str, str], folder: Path
     finally:
         if service.process is not None and service.process.poll() is None:
             service.kill()
+
+
+def comes_true_soon(condition: Callable[[], bool]) -> bool:
+    """Whether it holds before the patience ends."""
+    until = time.monotonic() + START_WITHIN
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def processes_below(folder: Path) -> list[str]:
+    """Command lines of processes that run somewhere in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # ended meanwhile
+            if entry.name.isdigit() and str((entry / "cwd").readlink()).startswith(f"{folder}/"):
+                found.append((entry / "cmdline").read_text(errors="replace").replace("\0", " "))
+    return found
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can pass: pytest's own are root's alone, and builds are not root."""
+    folder = Path(tempfile.mkdtemp(prefix="image-builder-test-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def clean_environment(variables: dict[str, str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from .database_servers import free_port
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
+_APPLETS = ("sh", "echo", "sleep", "dd", "cat")
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
@@ -58,16 +59,21 @@ def docker_registry(folder: Path, htpasswd: str = "") -> Iterator[str]:
         drain.join()
 
 
-def push_small_image(registry: str, repository: str, tag: str) -> None:
-    """An image of one file, for others to stand on."""
-    layer = _tar("etc/os-release", b"ID=small\n")
+def push_small_image(registry: str, repository: str, tag: str, *, programs: bool = False) -> None:
+    """An image of one file, for others to stand on; with `programs` commands can be run in it."""
+    files = {"etc/os-release": b"ID=small\n"}
+    if programs:
+        busybox = shutil.which("busybox")
+        assert busybox, "needs busybox (Debian's package busybox-static)"
+        files |= {"usr/bin/busybox": Path(busybox).read_bytes()}
+    layer = _tar(files, {f"bin/{name}": "/usr/bin/busybox" for name in _APPLETS if programs})
     packed = gzip.compress(layer, mtime=0)
     config = json.dumps(
         {
             "architecture": "amd64",
             "os": "linux",
             "created": "2024-01-01T00:00:00Z",
-            "config": {"Env": ["PATH=/usr/bin"]},
+            "config": {"Env": ["PATH=/usr/bin:/bin" if programs else "PATH=/usr/bin"]},
             "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
             "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "test"}],
         }
@@ -99,6 +105,12 @@ def image_config(
     return manifest.headers["docker-content-digest"], config
 
 
+def pushed_digests(folder: Path, repository: str) -> set[str]:
+    """Every manifest that was ever pushed into a repository of a registry in this folder."""
+    revisions = folder / f"data/docker/registry/v2/repositories/{repository}/_manifests/revisions/sha256"
+    return {f"sha256:{path.name}" for path in revisions.iterdir()} if revisions.exists() else set()
+
+
 def _parameters(location: str, blob: bytes) -> dict[str, str]:
     return {**httpx.URL(location).params, "digest": _digest(blob)}
 
@@ -107,10 +119,15 @@ def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _tar(name: str, content: bytes) -> bytes:
+def _tar(files: dict[str, bytes], links: dict[str, str]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo(name)
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o755
+            tar.addfile(member, io.BytesIO(content))
+        for name, target in links.items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.mode = tarfile.SYMTYPE, target, 0o777
+            tar.addfile(member)
     return buffer.getvalue()

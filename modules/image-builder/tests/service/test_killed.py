@@ -15,14 +15,15 @@ import httpx
 import pytest
 from image_builder.client import Client, ServiceError
 
-from .processes import ServiceProcess, service_process
-from .registries import docker_registry, image_config
+from .processes import ServiceProcess, comes_true_soon, open_folder, processes_below, service_process
+from .registries import docker_registry, image_config, push_small_image, pushed_digests
 from .running import ADMIN, PASSWORD, request
 from .test_service_cli import RUN
 
 LONG = bool(os.environ.get("AIRGAP_LONG"))
-KILLS = 200 if LONG else 5
-ENDS_WITHIN = 120  # seconds after the last kill
+KILLS = 200 if LONG else 4
+BUILD_KILLS = 200 if LONG else 8
+ENDS_WITHIN = 300  # seconds after the last kill
 SCRIPT = Path(__file__).with_name("scripted_server.py")
 
 
@@ -33,6 +34,7 @@ class Load:
     url: str
     order: Callable[[str], dict[str, Any]] = request
     accepted: dict[str, str] = field(default_factory=dict)
+    pause: float = 0.01  # seconds between two orders
     cancelled: set[str] = field(default_factory=set)
     broken: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -46,7 +48,7 @@ class Load:
                     while not self.stop.is_set():
                         number += 1
                         self._order(client, number)
-                        self.stop.wait(0.01)
+                        self.stop.wait(self.pause)
             except ServiceError as error:
                 if error.status is not None and error.status >= 500:
                     self.broken.append(str(error))
@@ -108,31 +110,94 @@ def test_a_killed_service_loses_nothing_and_repeats_nothing(service: ServiceProc
     assert done <= digests.keys()
 
 
+@pytest.mark.engine
 def test_images_of_a_killed_service_are_what_their_jobs_say(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
-    """The real builder and a real registry."""
-    with docker_registry(tmp_path / "registry") as registry:
+    """The real builder and a real registry; every second image runs a command."""
+    with docker_registry(tmp_path / "registry") as registry, open_folder() as folder:
+        push_small_image(registry, "bases/small", "1", programs=True)
 
         def order(name: str) -> dict[str, Any]:
-            base = f"{registry}/nobody/made-this" if name.startswith("fails") else "scratch"
-            layers = [{"layer_type": "stage", "base": base}, {"layer_type": "cmd", "command": [name]}]
+            layers: list[dict[str, Any]] = [
+                {"layer_type": "stage", "base": f"{registry}/bases/small", "tag": "1"},
+                {"layer_type": "cmd", "command": [name]},
+            ]
+            if int(name.partition("-")[2]) % 2:
+                end = "false" if name.startswith("fails") else "true"
+                layers.append({"layer_type": "run", "command": f"sleep 0.3; echo {name} > /made; {end}"})
+            elif name.startswith("fails"):
+                layers[0]["base"] = f"{registry}/nobody/made-this"
             return {"name": name, "layers": layers}
 
-        script = ["-c", RUN, "server", "run", "--port", "PORT"]
-        own = {**variables, "DOCKER_REGISTRY_URI": f"http://{registry}/v2/team"}
-        with service_process(script, own, tmp_path) as service:
-            load = Load(service.url, order)
-            ended = _killed_under_load(service, load, KILLS if LONG else 2)
+        own = {
+            **variables,
+            "DOCKER_REGISTRY_URI": f"http://{registry}/v2/team",
+            "DCRX_KV_WORK_DIR": str(folder / "work"),
+            "DCRX_KV_CACHE_DIR": str(folder / "cache"),
+            "DCRX_KV_JOB_MAX_PENDING": "20",  # no more than can be built in the time
+        }
+        with service_process(["-c", RUN, "server", "run", "--port", "PORT"], own, tmp_path) as service:
+            load = Load(service.url, order, pause=0.2)
+            ended = _killed_under_load(service, load, BUILD_KILLS, lambda: _all_ended(folder / "work"))
+            assert comes_true_soon(lambda: list((folder / "work").iterdir()) == [])
 
         assert _wrong(load, ended) == set()
-        done = [job for job in ended.values() if job["status"] == "DONE"]
-        assert done
-        for job in done:
-            assert image_config(registry, f"team/{job['name']}", "latest")[0] == job["digest"]
+        assert {job["status"] for job in ended.values()} >= {"DONE", "FAILED"}
+        for job in ended.values():
+            pushed = pushed_digests(tmp_path / "registry", f"team/{job['name']}")
+            if job["status"] == "DONE":
+                assert pushed == {job["digest"]}, job
+                assert image_config(registry, f"team/{job['name']}", "latest")[0] == job["digest"]
+            assert len(pushed) <= 1, job
 
 
-def _killed_under_load(service: ServiceProcess, load: Load, kills: int) -> dict[str, dict[str, Any]]:
+@pytest.mark.engine
+def test_a_killed_service_takes_its_builds_with_it(variables: dict[str, str], tmp_path: Path) -> None:
+    with docker_registry(tmp_path / "registry") as registry, open_folder() as folder:
+        push_small_image(registry, "bases/small", "1", programs=True)
+        work = folder / "work"
+        own = {
+            **variables,
+            "DOCKER_REGISTRY_URI": f"http://{registry}/v2/team",
+            "DCRX_KV_WORK_DIR": str(work),
+            "DCRX_KV_CACHE_DIR": str(folder / "cache"),
+        }
+        order = {
+            "name": "endless",
+            "layers": [
+                {"layer_type": "stage", "base": f"{registry}/bases/small", "tag": "1"},
+                {"layer_type": "run", "command": "sleep 600"},
+            ],
+        }
+        with service_process(["-c", RUN, "server", "run", "--port", "PORT"], own, tmp_path) as service:
+            with Client(service.url) as client:
+                client.login(ADMIN, PASSWORD)
+                job_id = client.create(order)["job_id"]
+            assert comes_true_soon(lambda: any("sleep 600" in line for line in processes_below(work)))
+            (left,) = work.iterdir()
+
+            service.kill()
+            _all_ended(work)
+
+            service.start()
+            assert comes_true_soon(lambda: not left.exists())
+            with Client(service.url) as client:
+                client.login(ADMIN, PASSWORD)
+                assert client.cancel(job_id)["job_id"] == job_id
+            ended = _wait_for_the_end(service, [job_id])
+
+        assert ended[job_id]["status"] == "CANCELLED"
+
+
+def _all_ended(work: Path) -> None:
+    """A killed service leaves no process of a build."""
+    assert comes_true_soon(lambda: processes_below(work) == []), processes_below(work)
+
+
+def _killed_under_load(
+    service: ServiceProcess, load: Load, kills: int, killed: Callable[[], None] = lambda: None
+) -> dict[str, dict[str, Any]]:
     """Order images while the service is killed and started again; all jobs when they have ended."""
     dice = random.Random(6)  # noqa: S311  no secret
     loading = threading.Thread(target=load.run)
@@ -142,6 +207,7 @@ def _killed_under_load(service: ServiceProcess, load: Load, kills: int) -> dict[
             load.wait_for_more()
             time.sleep(dice.uniform(0, 1))
             service.kill()
+            killed()
             service.start()
     finally:
         load.stop.set()

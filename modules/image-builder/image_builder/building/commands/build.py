@@ -16,7 +16,7 @@ from ..blobs import BlobCache
 from ..errors import BuilderUnavailableError, CommandError, LimitExceededError
 from ..preparation import Prepared
 from ..registries import Registries
-from ..settings import BuildSettings
+from ..settings import BuildSettings, Limits
 from ..stages import Plan
 from ..stop import Stop
 from ..times import image_time
@@ -178,6 +178,18 @@ class CommandsWay:
         runtime = runtime_of(self.plan, self.prepared.bases)
         image = assemble(base, runtime, [each for _, each in last.layers], new, image_time(base))
         return MadeImage(image.manifest, [*inherited(base, self.places), *own_blobs(image)])
+
+
+async def remove_left(folder: Path, limits: Limits) -> None:
+    """Remove the folder of a build that was killed; its files may belong to users of its namespace.
+
+    Raises:
+        BuilderUnavailableError: nothing can be run here.
+    """
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    if await asyncio.to_thread(folder.exists):
+        sandbox = Sandbox(identity(), Bounds(limits.processes, limits.disk), environment(folder))
+        await remove([folder], sandbox, folder)
 
 
 def _failure(said: list[str], status: int) -> CommandError:

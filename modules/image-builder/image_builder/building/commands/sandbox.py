@@ -3,7 +3,8 @@
 `unshare` makes the namespaces; the service maps the users, which no program inside could; then a shell,
 the first process of the process namespace, runs what it is given. The kernel ends every process of the
 namespace with that shell, and the shell with `unshare` (--kill-child), so that one kill ends all of them,
-whatever they have forked.
+whatever they have forked. `unshare` ends with the service (setpriv --pdeathsig), even with one that is
+killed: the kernel sends the signal.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from .output import Output
 
 _READY = b"ready\n"
 _START = 10.0  # seconds until a shell in new namespaces is there
-_PROGRAMS = ("unshare", "prlimit", "mount")
+_PROGRAMS = ("unshare", "prlimit", "setpriv", "mount")
 # $1 of a script is the first of its own arguments.
 _PRELUDE = "echo ready; read -r _ || exit 125; mount -t proc proc /proc || exit 125; "
 
@@ -134,6 +135,7 @@ class Sandbox:
                 "--core=0",
                 "--",
             ),
+            *("setpriv", "--pdeathsig", "KILL", "--"),
             *("unshare", *namespaces, "--fork", "--kill-child=KILL", "--"),
             *("/bin/sh", "-c", _PRELUDE + script, "sh", *map(str, arguments)),
         ]
