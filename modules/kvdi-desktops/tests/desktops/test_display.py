@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from desktops.launch import Family, Generation
 from desktops.pod import Pod
+from desktops.rfb import ResizeRefusedError
 
 pytestmark = pytest.mark.engine
 
@@ -59,3 +60,16 @@ def test_several_clients_see_the_same_desktop(shared: Callable[[str], Pod], fami
         second.screenshot()
 
         assert first.size == second.size
+
+
+def test_the_size_can_be_locked(launched: Callable[..., Pod]) -> None:
+    desktop = launched(
+        "debian-supervisord-base", environment={"DESKTOP_RESIZE": "off", "DESKTOP_GEOMETRY": "1024x768"}
+    )
+
+    with desktop.connect() as client:
+        with pytest.raises(ResizeRefusedError, match="not allowed"):
+            client.resize(1280, 720)
+        client.screenshot()
+
+        assert client.size == (1024, 768)

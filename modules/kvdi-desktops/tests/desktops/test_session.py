@@ -1,4 +1,4 @@
-"""A session of Xfce is saved when it is stopped, and comes back."""
+"""A session of Xfce: it has nothing to set up when it starts, and is saved when it is stopped."""
 
 from collections.abc import Callable
 
@@ -12,6 +12,7 @@ pytestmark = pytest.mark.engine
 
 SIZE = (1280, 720)
 TERMINAL_BUTTON = (116, 13)  # in the panel
+SETTINGS = ".config/xfce4/xfconf/xfce-perchannel-xml"
 TERMINAL = "Xfce4-terminal"  # class of its windows
 
 
@@ -29,6 +30,20 @@ def test_a_terminal_is_open_again_after_the_desktop_was_stopped(
 
     with desktop.connect():
         wait_for_window(desktop, TERMINAL)
+
+
+def test_a_first_start_has_no_defaults_to_write(launched: Callable[..., Pod]) -> None:
+    """Window manager and shortcuts set up one by one were a third of what a first start took."""
+    desktop = launched("debian-supervisord-xfce4")
+    with desktop.connect() as client:
+        wait_until_painted(client)
+
+    desktop.stop()
+
+    settings = desktop.on_host(f"/home/ada/{SETTINGS}")
+    assert (settings / "xfce4-panel.xml").exists(), "nothing was saved"
+    assert not (settings / "xfwm4.xml").exists()
+    assert " value=" not in (settings / "xfce4-keyboard-shortcuts.xml").read_text().partition("providers")[0]
 
 
 def wait_until_painted(client: Client) -> None:
