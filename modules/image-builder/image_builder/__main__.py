@@ -1,9 +1,8 @@
-"""`python -m image_builder`: the module's own work."""
+"""`python -m image_builder apply` and `python -m image_builder destroy`, as the deployspec runs them."""
 
 import sys
 
 from .cli import main
-from .shared import edge
 
 if __name__ == "__main__":
-    sys.exit(edge.run(main))
+    sys.exit(main())

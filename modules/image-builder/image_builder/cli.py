@@ -3,35 +3,19 @@
 import argparse
 from collections.abc import Sequence
 
-from .module_outputs import ENGINE_IMAGE
-from .settings import Parameters
-from .shared.outputs import write_outputs
-from .shared.settings import load
+from .release.apply import apply
+from .release.destroy import destroy
+from .shared.edge import run
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line of `python -m image_builder`."""
-    command = _parser().parse_args(arguments).command
-    _, parameters = load(Parameters)
-    return _apply(parameters) if command == "apply" else _destroy(parameters)
-
-
-def _apply(parameters: Parameters) -> int:
-    write_outputs({ENGINE_IMAGE: parameters.endpoints.engine_name(parameters.image)})
-    return 0
-
-
-def _destroy(parameters: Parameters) -> int:
-    print(f"retention-type {parameters.retention_type}: the module has nothing outside its stack")
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 only when all of it succeeded."""
     parser = argparse.ArgumentParser(
         prog="python -m image_builder",
         description="The module's own work. Parameters come from SEEDFARMER_PARAMETER_* in the environment.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("apply", help="check the parameters and write module-outputs.json for the stack")
-    commands.add_parser("destroy", help="remove what outlives the stack; runs after the stack is gone")
-    return parser
+    commands.add_parser("apply", help="publish the service's image and chart, and write module-outputs.json")
+    commands.add_parser("destroy", help="release what this deployment uses; see `retention-type`")
+    arguments = parser.parse_args(argv)
+    return run({"apply": apply, "destroy": destroy}[arguments.command])

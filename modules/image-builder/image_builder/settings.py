@@ -1,23 +1,220 @@
 """The module's parameters."""
 
-from pydantic import Field
+import json
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
 
 from .shared.settings import CommonParameters
+from .shared_build.names import checked_image_reference, checked_repository_name
 
-MAX_GREETING = 4096  # characters (Systems Manager user guide, standard parameters)
+DEFAULT_BASE_IMAGE = "docker.io/library/debian:12-slim"
+
+_INVENTORY_PATH = re.compile(r"(?:s3://)?[^/\s]+/\S+")
+# RFC 1123 labels, as Kubernetes names namespaces and service accounts.
+_KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # Amazon EKS API reference, CreateCluster
+_OIDC_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:oidc-provider/(?P<issuer>[^\s/]+/\S+)")
+_DESKTOP = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 
 
 class Parameters(CommonParameters):
-    """What a manifest can set."""
+    """What a manifest can say about the build service."""
 
-    greeting: str = Field(
-        default="hello",
-        min_length=1,
-        max_length=MAX_GREETING,
-        description="Text that the SSM parameter holds.",
+    ecr_repository_name: str | None = Field(
+        default=None,
+        description="Name of the ECR repository of the service's own image; its Helm chart lies in "
+        "`<name>/dcrx-kv`. Without it, `<project>-image-builder`. Both are made when they do not exist.",
     )
-    image: str = Field(
-        default="docker.io/library/debian:bookworm",
-        min_length=1,
-        description="Image whose name for a container engine is given as an output.",
+    images_prefix: str | None = Field(
+        default=None,
+        description="What the names of the repositories of built images begin with: `<prefix>/<name of the "
+        "image>`. Without it, `<project>-<deployment>-images`. The service makes them as they are asked for.",
     )
+    replicated_ecr_images_metadata_s3_path: str | None = Field(
+        default=None,
+        description="`S3FullPath` of `dockerimage-replication` (`bucket/key`). With it, public bases are taken "
+        "from their private copies, those of builds as well as that of the service's own image.",
+    )
+    dcv_image_uri: str | None = Field(
+        default=None,
+        description="`DCVImageUri` or `DCVImageDigestUri` of `dcv-image`: the base that requests call `dcv`.",
+    )
+    desktop_image_uris: str | None = Field(
+        default=None,
+        description="`DesktopImageUris` or `DesktopImageDigestUris` of `kvdi-desktops`: each image is the base "
+        "that requests call `desktop-<name>`.",
+    )
+    base_image: str = Field(
+        default=DEFAULT_BASE_IMAGE,
+        description="Public reference of the image that the service's own is built on: Debian 12.",
+    )
+    os_packages_mirror: str | None = Field(
+        default=None,
+        description="URL of a mirror of Debian's packages with `debian` and `debian-security` below it, for "
+        "networks without internet access. Without it, packages come from where the base image takes them.",
+    )
+    eks_cluster_name: str | None = Field(
+        default=None,
+        description="`EksClusterName` of the cluster on which the service runs: no other cluster's pods get "
+        "the role by EKS Pod Identity.",
+    )
+    eks_oidc_arn: str | None = Field(
+        default=None,
+        description="`EksOidcArn` of the cluster. With it the role is for IAM roles for service accounts "
+        "(IRSA); without it, for EKS Pod Identity.",
+    )
+    namespace: str = Field(
+        default="dcrx-kv",
+        description="Namespace in which the service runs: only its service accounts get the role.",
+    )
+    service_account_names: str = Field(
+        default="dcrx-kv, dcrx-kv-builds",
+        description="Service accounts that get the role, a list: those that the chart makes for the service "
+        "and for the pods that build.",
+    )
+    service_endpoint: str | None = Field(
+        default=None,
+        description="URL under which the service is reached, for the output `ImageBuilderEndpoint`. Without "
+        "it, that of the chart's service inside of the cluster.",
+    )
+
+    @field_validator("ecr_repository_name", "images_prefix")
+    @classmethod
+    def _repository_name_is_valid(cls, value: str | None) -> str | None:
+        return None if value is None else checked_repository_name(value)
+
+    @field_validator("replicated_ecr_images_metadata_s3_path")
+    @classmethod
+    def _inventory_path_is_valid(cls, value: str | None) -> str | None:
+        if value is not None and not _INVENTORY_PATH.fullmatch(value):
+            raise ValueError(f"must be an S3 path of the form bucket/key, not {value!r}")
+        return value
+
+    @field_validator("dcv_image_uri")
+    @classmethod
+    def _dcv_image_is_valid(cls, value: str | None) -> str | None:
+        return None if value is None else _checked_uri(value)
+
+    @field_validator("desktop_image_uris")
+    @classmethod
+    def _desktop_images_are_valid(cls, value: str | None) -> str | None:
+        for uri in _desktops(value).values():
+            _checked_uri(uri)
+        return value
+
+    @field_validator("base_image")
+    @classmethod
+    def _base_image_is_valid(cls, value: str) -> str:
+        return checked_image_reference(value, DEFAULT_BASE_IMAGE)
+
+    @field_validator("os_packages_mirror", "service_endpoint")
+    @classmethod
+    def _url_is_valid(cls, value: str | None) -> str | None:
+        return None if value is None else _checked_url(value)
+
+    @field_validator("eks_cluster_name")
+    @classmethod
+    def _cluster_name_is_valid(cls, value: str | None) -> str | None:
+        if value is not None and not _CLUSTER_NAME.fullmatch(value):
+            raise ValueError(f"must be the name of an EKS cluster, not {value!r}")
+        return value
+
+    @field_validator("eks_oidc_arn")
+    @classmethod
+    def _provider_is_valid(cls, value: str | None) -> str | None:
+        if value is not None and not _OIDC_ARN.fullmatch(value):
+            raise ValueError(f"must be an ARN such as arn:aws:iam::ACCOUNT:oidc-provider/ISSUER, not {value!r}")
+        return value
+
+    @field_validator("namespace")
+    @classmethod
+    def _namespace_is_valid(cls, value: str) -> str:
+        return _checked_kubernetes_name(value)
+
+    @field_validator("service_account_names")
+    @classmethod
+    def _service_accounts_are_valid(cls, value: str) -> str:
+        for name in _names(value):
+            _checked_kubernetes_name(name)
+        return value
+
+    @property
+    def desktops(self) -> Mapping[str, str]:
+        """Name of a desktop image -> its URI."""
+        return _desktops(self.desktop_image_uris)
+
+    @property
+    def service_accounts(self) -> list[str]:
+        """Names of the service accounts that get the role."""
+        return _names(self.service_account_names)
+
+    @property
+    def oidc_issuer(self) -> str | None:
+        """The cluster's issuer without `https://`, as conditions of a role's trust name it."""
+        match = self.eks_oidc_arn and _OIDC_ARN.fullmatch(self.eks_oidc_arn)
+        return match["issuer"] if match else None
+
+    def repository(self, project: str) -> str:
+        """Name of the repository of the service's own image."""
+        return self.ecr_repository_name or f"{project}-image-builder"
+
+    def prefix_of_images(self, project: str, deployment: str) -> str:
+        """What the names of the repositories of built images begin with."""
+        return self.images_prefix or f"{project}-{deployment}-images".lower()
+
+
+def _checked_uri(value: object) -> str:
+    example = "ACCOUNT.dkr.ecr.REGION.amazonaws.com/name:tag"
+    if not isinstance(value, str):
+        raise ValueError(f"must be an image reference such as {example}, not {value!r}")  # noqa: TRY004  of pydantic
+    return checked_image_reference(value, example)
+
+
+def _desktops(text: str | None) -> dict[str, str]:
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error}): {text!r}") from None
+    if not isinstance(value, dict) or not all(_DESKTOP.fullmatch(name) for name in value):
+        raise ValueError(f"must be a JSON object from the names of images to their URIs, not {text!r}")
+    return value
+
+
+def _names(text: str) -> list[str]:
+    """A list as SeedFarmer hands it over (JSON), or names with commas or spaces between them."""
+    if text.lstrip().startswith("["):
+        try:
+            names = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"is not JSON ({error}): {text!r}") from None
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(f"must be a list of names, not {text!r}")
+    else:
+        names = re.split(r"[,\s]+", text.strip(", \n"))
+    if not any(names):
+        raise ValueError("names nothing")
+    return list(names)
+
+
+def _checked_kubernetes_name(value: str) -> str:
+    if not _KUBERNETES_NAME.fullmatch(value):
+        raise ValueError(f"must be 1 to 63 of a-z, 0-9 and - between them, not {value!r}")
+    return value
+
+
+def _checked_url(url: str) -> str:
+    """Only what logs and an image's history may show: no credentials, no spaces."""
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is no number
+        complete = None
+    if not complete or not re.fullmatch(r"[A-Za-z0-9:/._~%\[\]-]+", url):
+        # Not repeated: it may hold a password.
+        raise ValueError("must be http(s)://host[:port][/path], without credentials")
+    return url.rstrip("/")

@@ -1,0 +1,1 @@
+"""What the deployspec runs: the service's image and chart published, and released again on destroy."""
