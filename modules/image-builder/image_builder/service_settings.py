@@ -91,7 +91,8 @@ class ServiceSettings(BaseModel):
     work_dir: Path = Field(Path("/tmp/image-builder/work"), alias="DCRX_KV_WORK_DIR")  # noqa: S108
     cache_dir: Path = Field(Path("/tmp/image-builder/cache"), alias="DCRX_KV_CACHE_DIR")  # noqa: S108
     bases: Json[dict[str, str]] = Field({}, alias="DCRX_KV_BASES")
-    inventory_file: Path | None = Field(None, alias="DCRX_KV_INVENTORY")
+    inventory: str | None = Field(None, min_length=1, alias="DCRX_KV_INVENTORY")
+    ecr_tags: Json[dict[str, str]] = Field({}, alias="DCRX_KV_ECR_TAGS")
     registry_endpoints: str = Field("{}", alias="DCRX_KV_REGISTRY_ENDPOINTS")
     allowed_hosts: Names = Field((), alias="DCRX_KV_ALLOWED_HOSTS")
     build_network: Literal["none", "service"] = Field("none", alias="DCRX_KV_BUILD_NETWORK")

@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from .shared.settings import CommonParameters
-from .shared_build.names import checked_image_reference, checked_repository_name
+from .shared_build.names import checked_image_reference, checked_inventory_path, checked_repository_name
 
 DEFAULT_BASE_IMAGE = "docker.io/library/debian:12-slim"
 
-_INVENTORY_PATH = re.compile(r"(?:s3://)?[^/\s]+/\S+")
 # RFC 1123 labels, as Kubernetes names namespaces and service accounts.
 _KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # Amazon EKS API reference, CreateCluster
@@ -35,8 +34,8 @@ class Parameters(CommonParameters):
     )
     replicated_ecr_images_metadata_s3_path: str | None = Field(
         default=None,
-        description="`S3FullPath` of `dockerimage-replication` (`bucket/key`). With it, public bases are taken "
-        "from their private copies, those of builds as well as that of the service's own image.",
+        description="`S3FullPath` of `dockerimage-replication` (`bucket/key`). With it, public bases are "
+        "taken from their private copies, those of builds as well as that of the service's own image.",
     )
     dcv_image_uri: str | None = Field(
         default=None,
@@ -44,8 +43,8 @@ class Parameters(CommonParameters):
     )
     desktop_image_uris: str | None = Field(
         default=None,
-        description="`DesktopImageUris` or `DesktopImageDigestUris` of `kvdi-desktops`: each image is the base "
-        "that requests call `desktop-<name>`.",
+        description="`DesktopImageUris` or `DesktopImageDigestUris` of `kvdi-desktops`: each image is the "
+        "base that requests call `desktop-<name>`.",
     )
     base_image: str = Field(
         default=DEFAULT_BASE_IMAGE,
@@ -89,9 +88,7 @@ class Parameters(CommonParameters):
     @field_validator("replicated_ecr_images_metadata_s3_path")
     @classmethod
     def _inventory_path_is_valid(cls, value: str | None) -> str | None:
-        if value is not None and not _INVENTORY_PATH.fullmatch(value):
-            raise ValueError(f"must be an S3 path of the form bucket/key, not {value!r}")
-        return value
+        return None if value is None else checked_inventory_path(value)
 
     @field_validator("dcv_image_uri")
     @classmethod
@@ -126,7 +123,9 @@ class Parameters(CommonParameters):
     @classmethod
     def _provider_is_valid(cls, value: str | None) -> str | None:
         if value is not None and not _OIDC_ARN.fullmatch(value):
-            raise ValueError(f"must be an ARN such as arn:aws:iam::ACCOUNT:oidc-provider/ISSUER, not {value!r}")
+            raise ValueError(
+                f"must be an ARN such as arn:aws:iam::ACCOUNT:oidc-provider/ISSUER, not {value!r}"
+            )
         return value
 
     @field_validator("namespace")
@@ -169,7 +168,7 @@ class Parameters(CommonParameters):
 def _checked_uri(value: object) -> str:
     example = "ACCOUNT.dkr.ecr.REGION.amazonaws.com/name:tag"
     if not isinstance(value, str):
-        raise ValueError(f"must be an image reference such as {example}, not {value!r}")  # noqa: TRY004  of pydantic
+        raise ValueError(f"must be an image reference such as {example}, not {value!r}")
     return checked_image_reference(value, example)
 
 

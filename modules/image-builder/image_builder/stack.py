@@ -190,4 +190,3 @@ def role_name(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:HASH_LENGTH]
     return f"{name[: MAX_ROLE_NAME - HASH_LENGTH - 1]}-{digest}"
-

@@ -5,29 +5,65 @@ from image_builder.settings import Parameters
 from image_builder.shared.errors import ParameterError
 from image_builder.shared.settings import load
 
+PREFIX = "SEEDFARMER_PARAMETER_"
+OIDC = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC123"
+
 
 def test_without_parameters_the_defaults_hold() -> None:
     _, parameters = load(Parameters)
 
-    assert parameters.greeting == "hello"
+    assert parameters.repository("airgap") == "airgap-image-builder"
+    assert parameters.prefix_of_images("airgap", "test") == "airgap-test-images"
+    assert parameters.service_accounts == ["dcrx-kv", "dcrx-kv-builds"]
+    assert parameters.desktops == {}
+    assert parameters.oidc_issuer is None
     assert parameters.retention_type == "RETAIN"
 
 
-def test_a_manifest_parameter_reaches_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEEDFARMER_PARAMETER_GREETING", "good morning")
+def test_what_other_modules_give_reaches_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}DESKTOP_IMAGE_URIS", '{"debian-systemd-base": "host.example/a/b:latest"}')
+    monkeypatch.setenv(f"{PREFIX}EKS_OIDC_ARN", OIDC)
+    monkeypatch.setenv(f"{PREFIX}SERVICE_ACCOUNT_NAMES", '["one", "two"]')
 
     _, parameters = load(Parameters)
 
-    assert parameters.greeting == "good morning"
+    assert parameters.desktops == {"debian-systemd-base": "host.example/a/b:latest"}
+    assert parameters.oidc_issuer == "oidc.eks.us-east-1.amazonaws.com/id/ABC123"
+    assert parameters.service_accounts == ["one", "two"]
+
+
+WRONG = {
+    "ecr-repository-name": "Upper/Case",
+    "images-prefix": "-x",
+    "replicated-ecr-images-metadata-s3-path": "no-key",
+    "dcv-image-uri": "--privileged",
+    "desktop-image-uris": '["a list"]',
+    "base-image": "an image",
+    "os-packages-mirror": "https://user:secret@mirror.example.com",
+    "eks-cluster-name": "a cluster",
+    "eks-oidc-arn": "arn:aws:iam::1:role/x",
+    "namespace": "Upper",
+    "service-account-names": "one, Two",
+    "service-endpoint": "ftp://example.com",
+    "retention-type": "KEEP",
+}
 
 
 def test_all_problems_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEEDFARMER_PARAMETER_GREETING", "x" * 4097)
-    monkeypatch.setenv("SEEDFARMER_PARAMETER_RETENTION_TYPE", "KEEP")
+    for name, value in WRONG.items():
+        monkeypatch.setenv(f"{PREFIX}{name.replace('-', '_').upper()}", value)
 
     with pytest.raises(ParameterError) as raised:
         load(Parameters)
 
-    assert "`greeting`" in str(raised.value)
-    assert "`retention-type`" in str(raised.value)
+    assert [name for name in WRONG if f"`{name}`" not in str(raised.value)] == []
+    assert "secret" not in str(raised.value)
     assert raised.value.exit_status == 2
+
+
+@pytest.mark.parametrize("value", ["{", '{"a": 1}', '{"a b": "host/x:1"}', '{"a": "not an image"}'])
+def test_desktops_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(f"{PREFIX}DESKTOP_IMAGE_URIS", value)
+
+    with pytest.raises(ParameterError, match="`desktop-image-uris`"):
+        load(Parameters)

@@ -2,16 +2,22 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ..building import BuildContext, BuildError, BuildSettings, Phase
 from ..building.errors import CancelledBuildError
+from ..building.registries import target_of
 from ..building.service import Builder as ImageBuilder
 from ..building.settings import Limits
+from ..ecr.clients import s3_client
+from ..ecr.logins import EcrLogins
+from ..ecr.repositories import EcrRepositories
 from ..service_settings import ServiceSettings
 from ..shared.endpoints import Endpoints
+from ..shared.inventory import load_inventory
 from .builder import BuildCancelledError, Builder, BuildFailedError, Built, Order, Progress
 from .job import Status
 
@@ -20,7 +26,9 @@ class LocalBuilder(Builder):
     """Has images built on this machine; an asynchronous context manager that owns the connections."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        self._images = ImageBuilder(build_settings(settings))
+        self._settings = build_settings(settings)
+        self._images = ImageBuilder(self._settings)
+        self._repositories = EcrRepositories(settings.ecr_tags)
 
     async def __aenter__(self) -> Self:
         await self._images.__aenter__()
@@ -52,7 +60,13 @@ class LocalBuilder(Builder):
 
     async def _built(self, order: Order, progress: Progress, cancel: asyncio.Event) -> Built:
         phases = _Phases(progress)
-        context = BuildContext(on_phase=phases.reached, before_push=phases.pushing)
+
+        async def before_push(digest: str) -> None:
+            await phases.pushing(digest)
+            if order.request.registry is None:  # nobody else's registry is the service's to change
+                await self._repositories.ensure(target_of(order.request, self._settings))
+
+        context = BuildContext(on_phase=phases.reached, before_push=before_push)
         try:
             result = await self._images.build(
                 order.request, context, lambda line: progress.log(f"{line}\n"), cancel
@@ -99,26 +113,43 @@ class _Phases:
 
 
 def build_settings(settings: ServiceSettings) -> BuildSettings:
-    """What the builder needs of the service's settings."""
+    """What the builder needs of the service's settings; reads the inventory.
+
+    Raises:
+        UserError: the inventory cannot be read.
+    """
     for folder in (settings.work_dir, settings.cache_dir):
         folder.mkdir(parents=True, exist_ok=True)
+    endpoints = Endpoints.from_json(settings.registry_endpoints)
+    images = _inventory(settings.inventory)
     return BuildSettings(
         work=settings.work_dir,
         cache=settings.cache_dir,
         registry=settings.registry,
         workers=settings.job_workers,
         bases=settings.bases,
-        images=_inventory(settings.inventory_file),
-        endpoints=Endpoints.from_json(settings.registry_endpoints),
+        images=images,
+        endpoints=endpoints,
         allowed_hosts=frozenset(settings.allowed_hosts),
+        credentials=EcrLogins(_registries(settings, images), endpoints),
         network=settings.build_network,
         limits=Limits(seconds=settings.job_timeout.total_seconds()),
     )
 
 
-def _inventory(path: Path | None) -> dict[str, str]:
-    """Public references and their private copies: the key `images` of replication's inventory."""
-    if path is None:
+def _registries(settings: ServiceSettings, images: Mapping[str, str]) -> set[str]:
+    """Hosts that the administrator has named: of the service's registry, named bases, private copies."""
+    references = [*settings.bases.values(), *images.values()]
+    if settings.registry:
+        references.append(settings.registry.prefix)
+    return {reference.partition("/")[0].lower() for reference in references}
+
+
+def _inventory(place: str | None) -> Mapping[str, str]:
+    """Public references and their private copies, from an inventory of replication: a file, or in S3."""
+    if place is None:
         return {}
-    images: dict[str, str] = json.loads(path.read_text("utf-8")).get("images", {})
+    if place.startswith("s3://"):
+        return load_inventory(s3_client(), place).images
+    images: dict[str, str] = json.loads(Path(place).read_text("utf-8")).get("images", {})
     return images

@@ -145,8 +145,8 @@ class _Deployment:
         size = len(json.dumps(made).encode())
         if size > MAX_METADATA:
             raise UserError(
-                f"manifest parameter `desktop-image-uris`: with {len(parameters.desktops)} images the module's "
-                f"outputs take {size} bytes, and SeedFarmer has room for {MAX_METADATA}: name fewer"
+                f"manifest parameter `desktop-image-uris`: with {len(parameters.desktops)} images the "
+                f"module's outputs take {size} bytes, and SeedFarmer has room for {MAX_METADATA}: name fewer"
             )
         return made
 

@@ -13,6 +13,4 @@ def service_owner(project: str) -> Owner:
 
 def images_owner(seedfarmer: SeedFarmerSettings) -> Owner:
     """Owner of the repositories of built images: one deployment alone, whose service makes them."""
-    return Owner(
-        seedfarmer.project_name, f"{MODULE}/{seedfarmer.deployment_name}/{seedfarmer.module_name}"
-    )
+    return Owner(seedfarmer.project_name, f"{MODULE}/{seedfarmer.deployment_name}/{seedfarmer.module_name}")

@@ -1,4 +1,4 @@
-"""Names that a manifest gives: of a repository, and of an image."""
+"""Names that a manifest gives: of a repository, of an image, and of the inventory."""
 
 import re
 
@@ -13,6 +13,8 @@ _IMAGE_REFERENCE = re.compile(
     r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?/)?"
     rf"(?:{_PATH_PART}/)*{_PATH_PART}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 )
+
+_INVENTORY_PATH = re.compile(r"(?:s3://)?[^/\s]+/\S+")
 
 
 def checked_repository_name(value: str) -> str:
@@ -37,4 +39,15 @@ def checked_image_reference(value: str, example: str) -> str:
     """
     if not _IMAGE_REFERENCE.fullmatch(value):
         raise ValueError(f"must be an image reference such as {example}, not {value!r}")
+    return value
+
+
+def checked_inventory_path(value: str) -> str:
+    """The path itself.
+
+    Raises:
+        ValueError: it names no object in S3.
+    """
+    if not _INVENTORY_PATH.fullmatch(value):
+        raise ValueError(f"must be an S3 path of the form bucket/key, not {value!r}")
     return value

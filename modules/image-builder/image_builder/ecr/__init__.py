@@ -1,0 +1,1 @@
+"""Amazon ECR as the service's registry: logins by the pod's role, and repositories made on demand."""
