@@ -32,9 +32,9 @@ def ensure_bridge(state: Path) -> str:
         LocalCloudError: every candidate network is in use here.
     """
     name = name_for(state)
-    with _one_at_a_time():
+    with one_at_a_time():
         if not (Path("/sys/class/net") / name).exists():
-            address = _free_address()
+            address = free_address()
             commands.run(["ip", "link", "add", name, "type", "bridge"])
             commands.run(["ip", "address", "add", address, "dev", name])
             commands.run(["ip", "link", "set", name, "up"])
@@ -57,7 +57,7 @@ def remove_bridge(state: Path) -> None:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
     """Two clouds that look for a free network at once would take the same one.
 
     Containers of both then lose their way out, and the first to end takes the other's rules along.
@@ -68,7 +68,14 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _free_address() -> str:
+def free_address() -> str:
+    """The first address of a network that no route of this machine leads to, as `address/length`.
+
+    Ask for it inside of `one_at_a_time`, and take it there.
+
+    Raises:
+        LocalCloudError: every candidate is in use here.
+    """
     used = [
         ipaddress.ip_network(word)
         for line in commands.run(["ip", "-4", "route", "show"]).splitlines()

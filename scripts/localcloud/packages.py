@@ -18,6 +18,7 @@ DEBIAN_PACKAGES = {
     "docker-registry": "docker-registry",
     "mmdebstrap": "mmdebstrap",
     "unshare": "util-linux",
+    "nsenter": "util-linux",
     "setpriv": "util-linux",
     "dockerd": "docker.io",
     "podman": "podman",

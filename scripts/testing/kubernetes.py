@@ -1,7 +1,7 @@
 """Real Kubernetes programs for tests, built from Debian's source package and kept in the cache.
 
-Debian 12 has the source of Kubernetes 1.20.2, complete with what it depends on, but no package of the API
-server. Building takes some minutes, once for each machine.
+Debian 12 has the source of Kubernetes 1.20.2, complete with what it depends on, but no package of what runs a
+cluster. Building takes some minutes, once for each machine.
 """
 
 import os
@@ -16,7 +16,8 @@ from localcloud.progress import Progress
 VERSION = "1.20.2"
 SUITE = "bookworm"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-PROGRAMS = ("kube-apiserver",)
+# An API server alone keeps objects; with the others it is a cluster of one node that runs pods.
+PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
 BUILD_PROGRAMS = ("go", "rsync", "jq", "make", "dpkg-source")
 # Others use the machine while this builds.
 LOW_PRIORITY = ("nice", "-n", "10")
@@ -48,7 +49,7 @@ def missing(cache: Path) -> Sequence[str]:
 
 
 def _folder(cache: Path) -> Path:
-    return cache / "kubernetes" / VERSION
+    return cache / "kubernetes" / f"{VERSION}-cluster"
 
 
 def _source(folder: Path) -> Path:

@@ -6,6 +6,7 @@ import getpass
 import logging
 import os
 import sys
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,16 +42,31 @@ def _run(arguments: argparse.Namespace) -> int:
             return asyncio.run(_rotate(read_settings(os.environ)))
         case "server", _:
             return asyncio.run(_serve(read_settings(os.environ), arguments.host, arguments.port))
+        case "job", _:
+            # A pod builds itself what its service has built by pods.
+            settings = read_settings({**os.environ, "DCRX_KV_BUILDS": "local"})
+            return asyncio.run(_run_job(settings, arguments.job_id))
         case _:
             return _build(arguments)
 
 
 async def _serve(settings: ServiceSettings, host: str, port: int) -> int:
+    if settings.builds == "kubernetes":
+        await serve(settings, NoBuilder(), host, port)
+        return 0
     from .jobs.local_builder import LocalBuilder  # what builds is slow to load; other commands do without
 
     async with LocalBuilder(settings) as builder:
         await serve(settings, builder, host, port)
     return 0
+
+
+async def _run_job(settings: ServiceSettings, job_id: uuid.UUID) -> int:
+    from .cluster.one_job import run_job
+    from .jobs.local_builder import LocalBuilder
+
+    async with LocalBuilder(settings) as builder:
+        return await run_job(settings, builder, job_id)
 
 
 async def _initialize(settings: ServiceSettings, arguments: argparse.Namespace) -> int:
@@ -134,6 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     host = os.environ.get("DCRX_KV_LISTEN_HOST", "127.0.0.1")
     running.add_argument("--host", default=host, help="address to listen on (default: %(default)s)")
     running.add_argument("--port", type=int, default=PORT, help="port to listen on (default: %(default)s)")
+    job = areas.add_parser("job", help="one job").add_subparsers(dest="command", required=True)
+    of_one = job.add_parser("run", help="build one job of the database here; what a build's pod does")
+    of_one.add_argument("job_id", type=uuid.UUID, help="as the answer to its order has it")
     _add_build(areas)
     return parser
 

@@ -7,6 +7,7 @@ sets these for a service called `dcrx-kv`.
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +36,25 @@ _PREFIX = "DCRX_KV_"
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _names(value))]
 Duration = Annotated[timedelta, BeforeValidator(lambda value: _duration(value))]
+
+
+@dataclass(frozen=True)
+class ClusterPlace:
+    """Where builds become Jobs.
+
+    Attributes:
+        template: file with the Job that all are made from.
+        namespace: of the Jobs.
+        host: of the API server.
+        port: of the API server.
+        credentials: folder with `token` and `ca.crt`.
+    """
+
+    template: Path
+    namespace: str
+    host: str
+    port: int
+    credentials: Path
 
 
 class ServiceSettings(BaseModel):
@@ -132,22 +152,32 @@ class ServiceSettings(BaseModel):
 
     @model_validator(mode="after")
     def _the_cluster_can_build(self) -> "ServiceSettings":
-        if self.builds == "local":
-            return self
-        needed = {
-            "DCRX_KV_CLUSTER_JOB_TEMPLATE": self.cluster_job_template,
-            "DCRX_KV_CLUSTER_NAMESPACE": self.cluster_namespace,
-            "KUBERNETES_SERVICE_HOST": self.cluster_host,
-        }
-        missing = [name for name, value in needed.items() if value is None]
-        if missing:
-            raise ValueError(f"{', '.join(missing)} must be set when DCRX_KV_BUILDS is kubernetes")
-        if self.database.is_sqlite:
-            raise ValueError(
-                "DCRX_KV_DATABASE_TYPE must be asyncpg or mysql when DCRX_KV_BUILDS is kubernetes: "
-                "pods share no file with the service"
-            )
+        if self.builds == "kubernetes":
+            _ = self.cluster
+            if self.database.is_sqlite:
+                raise ValueError(
+                    "DCRX_KV_DATABASE_TYPE must be asyncpg or mysql when DCRX_KV_BUILDS is kubernetes: "
+                    "pods share no file with the service"
+                )
         return self
+
+    @property
+    def cluster(self) -> "ClusterPlace":
+        """Where builds become Jobs.
+
+        Raises:
+            ValueError: something of it is not set.
+        """
+        template, namespace, host = self.cluster_job_template, self.cluster_namespace, self.cluster_host
+        if template is None or namespace is None or host is None:
+            needed = {
+                "DCRX_KV_CLUSTER_JOB_TEMPLATE": template,
+                "DCRX_KV_CLUSTER_NAMESPACE": namespace,
+                "KUBERNETES_SERVICE_HOST": host,
+            }
+            missing = ", ".join(name for name, value in needed.items() if value is None)
+            raise ValueError(f"{missing} must be set when DCRX_KV_BUILDS is kubernetes")
+        return ClusterPlace(template, namespace, host, self.cluster_port, self.cluster_credentials)
 
     @property
     def listed_encryption_keys(self) -> list[str]:

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 LIFETIME = datetime.timedelta(days=2)
 # A test may set the clock of what it runs back a little.
 EARLIER = datetime.timedelta(days=1)
+SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Certificates:
 
     Attributes:
         authority: what a client trusts.
-        certificate: of the server, for 127.0.0.1 and localhost.
+        certificate: of the server, for 127.0.0.1, localhost and the names that pods use.
         key: of the server.
         service_account_key: signs the tokens of service accounts.
     """
@@ -32,8 +33,8 @@ class Certificates:
     service_account_key: Path
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Make them below a folder."""
+def make_certificates(folder: Path, *addresses: str) -> Certificates:
+    """Make them below a folder; the server has these addresses besides."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority_name = _name("tests' authority")
     authority = (
@@ -42,7 +43,8 @@ def make_certificates(folder: Path) -> Certificates:
         .sign(authority_key, hashes.SHA256())
     )
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in ("localhost", *SERVICE_NAMES)]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", *addresses)]
     certificate = (
         _certificate(_name("kube-apiserver"), authority_name, key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)

@@ -19,6 +19,7 @@ import yaml
 from .certificates import Certificates, make_certificates
 
 START_SECONDS = 180  # both together, on a machine that is busy with other tests
+TOKENS = "tokens.csv"
 ISSUER = "https://kubernetes.default.svc"
 
 
@@ -125,25 +126,39 @@ def running_control_plane(programs: Path, folder: Path) -> Iterator[ControlPlane
         folder: a new or empty folder.
     """
     certificates = make_certificates(folder)
-    admin_token = secrets.token_hex(16)
-    tokens = folder / "tokens.csv"
-    tokens.touch(mode=0o600)
-    tokens.write_text(f'{admin_token},admin,admin,"system:masters"\n', encoding="utf-8")
+    admin_token = write_admin_token(folder)
     etcd_port, peer_port, port = _free_ports(3)
-    etcd = _etcd_command(folder, etcd_port, peer_port)
-    server = _server_command(programs, folder, certificates, etcd_port, port, tokens)
+    etcd = etcd_command(folder, etcd_port, peer_port)
+    server = [
+        *server_command(programs, folder, certificates, etcd_port),
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={port}",
+        # Its admission waits for token secrets, which a controller would make.
+        "--disable-admission-plugins=ServiceAccount",
+    ]
     with (
         _running(etcd, folder / "etcd.log"),
         _running(server, folder / "kube-apiserver.log") as process,
     ):
         url = f"https://127.0.0.1:{port}"
-        _wait_until_ready(url, certificates.authority, admin_token, process, folder)
+        wait_until_ready(url, certificates.authority, admin_token, process, folder)
         yield ControlPlane(
             url, certificates.authority, admin_token, process, certificates.service_account_key
         )
 
 
-def _etcd_command(folder: Path, port: int, peer_port: int) -> list[str]:
+def write_admin_token(folder: Path) -> str:
+    """A token that may do everything, in the file that the API server reads."""
+    token = secrets.token_hex(16)
+    tokens = folder / TOKENS
+    tokens.touch(mode=0o600)
+    tokens.write_text(f'{token},admin,admin,"system:masters"\n', encoding="utf-8")
+    return token
+
+
+def etcd_command(folder: Path, port: int, peer_port: int) -> list[str]:
+    """etcd with its data in a folder, on loopback."""
     client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
     return [
         "etcd",
@@ -156,19 +171,15 @@ def _etcd_command(folder: Path, port: int, peer_port: int) -> list[str]:
     ]
 
 
-def _server_command(
-    programs: Path, folder: Path, certificates: Certificates, etcd_port: int, port: int, tokens: Path
-) -> list[str]:
+def server_command(programs: Path, folder: Path, certificates: Certificates, etcd_port: int) -> list[str]:
+    """An API server, but for where it listens."""
     return [
         str(programs / "kube-apiserver"),
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
-        f"--secure-port={port}",
         f"--cert-dir={folder}",
         f"--tls-cert-file={certificates.certificate}",
         f"--tls-private-key-file={certificates.key}",
-        f"--token-auth-file={tokens}",
+        f"--token-auth-file={folder / TOKENS}",
         f"--service-account-issuer={ISSUER}",
         f"--service-account-key-file={certificates.service_account_key}",
         f"--service-account-signing-key-file={certificates.service_account_key}",
@@ -176,8 +187,6 @@ def _server_command(
         "--service-cluster-ip-range=10.96.0.0/16",
         # On by default in later releases.
         "--feature-gates=MixedProtocolLBService=true,TTLAfterFinished=true",
-        # Its admission waits for token secrets, which a controller would make.
-        "--disable-admission-plugins=ServiceAccount",
     ]
 
 
@@ -194,9 +203,10 @@ def _running(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]
         process.wait()
 
 
-def _wait_until_ready(
+def wait_until_ready(
     url: str, authority: Path, token: str, process: "subprocess.Popen[bytes]", folder: Path
 ) -> None:
+    """Wait for the API server; its logs are in the error when it does not come."""
     context = ssl.create_default_context(cafile=str(authority))
     question = urllib.request.Request(f"{url}/readyz", headers={"Authorization": f"Bearer {token}"})
     end = time.monotonic() + START_SECONDS

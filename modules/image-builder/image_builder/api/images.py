@@ -78,7 +78,7 @@ async def cancel_job(job_id: uuid.UUID, services: ServicesHere, caller: SignedIn
     """End a job and all its processes. One that has ended stays as it is."""
     await visible_job(services, caller, job_id)
     job = await services.jobs.request_cancel(job_id)
-    services.workers.cancel(job_id)
+    services.executor.cancel(job_id)
     until = time.monotonic() + CANCEL_WAIT
     while not job.status.is_final and time.monotonic() < until:
         await asyncio.sleep(CANCEL_LOOK)

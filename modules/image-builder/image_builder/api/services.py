@@ -16,6 +16,7 @@ from ..accounts.tokens import Tokens
 from ..accounts.users import Users
 from ..database.connection import Database, DatabaseUnavailableError
 from ..jobs.builder import Builder
+from ..jobs.executor import Executor
 from ..jobs.intake import Intake
 from ..jobs.job import Job
 from ..jobs.memory import memory_percent
@@ -54,7 +55,7 @@ class Services:
     intake: Intake
     recent: RecentJobs
     targets: Targets
-    workers: Workers
+    executor: Executor
     metrics: Metrics
     memory_percent: float = 0.0
     broken: bool = False
@@ -73,16 +74,8 @@ class Services:
         recent = RecentJobs(settings.job_max_age)
         targets = Targets(settings, keyring)
         metrics = Metrics()
-        workers = Workers(
-            jobs,
-            builder,
-            targets,
-            size=settings.job_pool_size,
-            lease=settings.job_lease,
-            timeout=settings.job_timeout,
-            max_attempts=settings.job_max_attempts,
-            accepted=intake.accepted,
-            ended=_both(recent.add, metrics.ended),
+        executor = _executor(
+            settings, database, jobs, builder, targets, intake, _both(recent.add, metrics.ended)
         )
         return cls(
             settings=settings,
@@ -97,7 +90,7 @@ class Services:
             intake=intake,
             recent=recent,
             targets=targets,
-            workers=workers,
+            executor=executor,
             metrics=metrics,
         )
 
@@ -106,7 +99,7 @@ class Services:
         """Accept, build and tidy up until the block ends; builds that run are then given back."""
         work = [
             asyncio.create_task(self.intake.run(), name="intake"),
-            asyncio.create_task(self.workers.run(), name="workers"),
+            asyncio.create_task(self.executor.run(), name="executor"),
             asyncio.create_task(self._tidy(), name="tidy"),
             asyncio.create_task(self._watch_memory(), name="memory"),
         ]
@@ -157,3 +150,30 @@ def _both(first: Callable[[Job], None], second: Callable[[Job], None]) -> Callab
         second(job)
 
     return call
+
+
+def _executor(
+    settings: ServiceSettings,
+    database: Database,
+    jobs: JobStore,
+    builder: Builder,
+    targets: Targets,
+    intake: Intake,
+    ended: Callable[[Job], None],
+) -> Executor:
+    """Builds here, or on a cluster."""
+    if settings.builds == "kubernetes":
+        from ..cluster.executor import cluster_executor  # other services do without what it loads
+
+        return cluster_executor(settings, database, intake.accepted, ended)
+    return Workers(
+        jobs,
+        builder,
+        targets,
+        size=settings.job_pool_size,
+        lease=settings.job_lease,
+        timeout=settings.job_timeout,
+        max_attempts=settings.job_max_attempts,
+        accepted=intake.accepted,
+        ended=ended,
+    )

@@ -18,7 +18,7 @@ PRUNED_AT_ONCE = 500  # jobs whose records one transaction removes
 
 _COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
 _WAITING = and_(jobs.c.status.in_([Status.CREATED, Status.PENDING]), jobs.c.lease_owner.is_(None))
-_FREE = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now_ms())
+FREE = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now_ms())
 
 
 class JobNotFoundError(Exception):
@@ -123,23 +123,27 @@ class JobStore:
             await _lock(connection, job_id)
             unfinished = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(OPEN))
             await connection.execute(unfinished.values(cancel_requested=True))
-            await connection.execute(unfinished.where(_FREE).values(_end(Status.CANCELLED, "cancelled")))
+            await connection.execute(unfinished.where(FREE).values(end_values(Status.CANCELLED, "cancelled")))
             return await _get(connection, job_id)
 
         return await self._database.write(work)
 
-    async def claim(self, owner: str, count: int, lease: timedelta, max_attempts: int) -> list[Claim]:
-        """Take up to `count` jobs that nobody works at, the oldest first.
+    async def claim(
+        self, owner: str, count: int, lease: timedelta, max_attempts: int, only: uuid.UUID | None = None
+    ) -> list[Claim]:
+        """Take up to `count` jobs (or the `only` one) that nobody works at, the oldest first.
 
         Jobs whose end was asked for, or whose attempts are used up, end here.
         """
         ready = (
             select(jobs.c.id)
-            .where(jobs.c.status.in_(OPEN), _FREE)
+            .where(jobs.c.status.in_(OPEN), FREE)
             .order_by(jobs.c.created_at, jobs.c.id)
             .limit(count)
             .with_for_update(skip_locked=True)
         )
+        if only is not None:
+            ready = ready.where(jobs.c.id == only)
 
         async def work(connection: AsyncConnection) -> list[Claim]:
             ids = [row.id for row in await connection.execute(ready)]
@@ -147,12 +151,14 @@ class JobStore:
                 return []
             chosen = update(jobs).where(jobs.c.id.in_(ids))
             await connection.execute(
-                chosen.where(jobs.c.cancel_requested.is_(True)).values(_end(Status.CANCELLED, "cancelled"))
+                chosen.where(jobs.c.cancel_requested.is_(True)).values(
+                    end_values(Status.CANCELLED, "cancelled")
+                )
             )
             used_up = f"gave up: {max_attempts} attempts ended with the process that built"
             await connection.execute(
                 chosen.where(jobs.c.status.in_(OPEN), jobs.c.attempt >= max_attempts).values(
-                    _end(Status.FAILED, used_up)
+                    end_values(Status.FAILED, used_up)
                 )
             )
             await connection.execute(
@@ -206,7 +212,7 @@ class JobStore:
         Raises:
             LostLeaseError: the job is no longer this claim's.
         """
-        values = {**_end(status, context), "size": size, "digest": digest}
+        values = {**end_values(status, context), "size": size, "digest": digest}
         await self._fenced(claim, values, [("status", status.value)])
         return await self.get(claim.job.id)
 
@@ -304,7 +310,7 @@ async def _lock(connection: AsyncConnection, job_id: uuid.UUID) -> Row[*tuple[An
     return (await connection.execute(query)).one_or_none()
 
 
-def _end(status: Status, context: str) -> dict[str, Any]:
+def end_values(status: Status, context: str) -> dict[str, Any]:
     """What an ended job has: no lease, no credentials."""
     return {
         "status": status,

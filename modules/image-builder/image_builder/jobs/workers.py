@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Workers:
-    """Up to `size` builds at once in this process."""
+    """Up to `size` builds at once in this process; of one job alone, if it is given."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class Workers:
         max_attempts: int,
         accepted: asyncio.Event,
         ended: Callable[[Job], None],
+        only: uuid.UUID | None = None,
     ) -> None:
         self.owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._store = store
@@ -50,6 +51,7 @@ class Workers:
         self._max_attempts = max_attempts
         self._wake = accepted
         self._ended = ended
+        self._only = only
         self._running: dict[uuid.UUID, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -82,7 +84,7 @@ class Workers:
         if free <= 0:
             return []
         try:
-            return await self._store.claim(self.owner, free, self._lease, self._max_attempts)
+            return await self._store.claim(self.owner, free, self._lease, self._max_attempts, self._only)
         except DatabaseUnavailableError:
             return []
 
