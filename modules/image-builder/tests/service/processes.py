@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -28,6 +28,7 @@ class ServiceProcess:
     environment: dict[str, str]
     log: Path
     port: int
+    within: list[str] = field(default_factory=list)
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -37,7 +38,7 @@ class ServiceProcess:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.arguments],
+                [*self.within, sys.executable, *self.arguments],
                 env=clean_environment(self.environment),
                 stdout=log,
                 stderr=log,
@@ -72,11 +73,20 @@ class ServiceProcess:
 
 
 @contextlib.contextmanager
-def service_process(script: list[str], environment: dict[str, str], folder: Path) -> Iterator[ServiceProcess]:
-    """`PORT` in the script's arguments becomes its port."""
+def service_process(
+    script: list[str], environment: dict[str, str], folder: Path, within: Sequence[str] = ()
+) -> Iterator[ServiceProcess]:
+    """A service that runs; `PORT` in the script's arguments becomes its port.
+
+    Args:
+        script: arguments of Python.
+        environment: its settings.
+        folder: where its log is.
+        within: what stands in front of the command line.
+    """
     port = free_port()
     arguments = [part.replace("PORT", str(port)) for part in script]
-    service = ServiceProcess(arguments, environment, folder / "service.log", port)
+    service = ServiceProcess(arguments, environment, folder / "service.log", port, [*within])
     try:
         service.start()
         yield service

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,10 @@ RUN = "import sys; from image_builder.service_cli import main; sys.exit(main())"
 
 
 def command(
-    environment: dict[str, str], *arguments: str, stdin: str = ""
+    environment: dict[str, str], *arguments: str, stdin: str = "", within: Sequence[str] = ()
 ) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-c", RUN, *arguments],
+        [*within, sys.executable, "-c", RUN, *arguments],
         env=clean_environment(environment),
         input=stdin,
         capture_output=True,
