@@ -21,7 +21,7 @@ from .database_servers import free_port
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
-_APPLETS = ("sh", "echo", "sleep", "dd", "cat")
+_APPLETS = ("sh", "busybox", "echo", "sleep", "dd", "cat")
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
