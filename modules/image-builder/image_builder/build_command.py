@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .client import Client, ServiceError
+from .client.files import LocalFileError, with_local_files
 from .shared.errors import ParameterError, UserError
 
 
@@ -38,16 +39,23 @@ def build_by_service(path: Path, server: str, username: str, password: str) -> i
     with Client(server) as client:
         try:
             client.login(username, password)
-            job = client.create(request)
+            job = client.create(with_local_files(request, path.parent, lambda file: _brought(client, file)))
             print(f"job {job['job_id']}: {job['image']}", file=sys.stderr)
             job = _follow(client, job)
         except ServiceError as error:
             kind = ParameterError if error.status in (400, 422) else UserError
             raise kind(f"{server}: {error}") from None
+        except LocalFileError as error:
+            raise ParameterError(str(error)) from None
     if job["status"] != "DONE":
         raise UserError(f"the job ended as {job['status']}: {job['context']}")
     print(f"{job['image'].rpartition(':')[0]}@{job['digest']}")
     return 0
+
+
+def _brought(client: Client, path: Path) -> str:
+    print(f"── uploading {path}, {path.stat().st_size} bytes", file=sys.stderr, flush=True)
+    return client.upload(path)
 
 
 def _follow(client: Client, job: dict[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def _build(arguments: argparse.Namespace) -> int:
     if arguments.local:
         from .local_build import build_here
 
-        return build_here(read_request(arguments.request))
+        return build_here(read_request(arguments.request), arguments.request.parent)
     password = os.environ.get("IMAGE_BUILDER_PASSWORD")
     if arguments.password_stdin:
         password = sys.stdin.readline().rstrip("\r\n")

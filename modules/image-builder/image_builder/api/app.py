@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from . import images, logs, operations, registries, users
+from . import images, logs, operations, registries, uploads, users
 from .body_limit import BodyLimit
 from .docs import add_docs
 from .errors import add_error_handlers
@@ -34,7 +34,14 @@ def make_app(services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    for router in (users.router, registries.router, images.router, logs.router, operations.router):
+    for router in (
+        users.router,
+        registries.router,
+        images.router,
+        logs.router,
+        uploads.router,
+        operations.router,
+    ):
         app.include_router(router)
     add_docs(app)
     add_error_handlers(app)

@@ -15,6 +15,7 @@ from ..jobs.job import Job, NewJob, Status
 from ..jobs.store import JobNotFoundError
 from ..jobs.targets import NoRegistryError
 from ..layers.request import Registry
+from ..uploads.errors import UploadNotFoundError
 from .access import Caller, ServicesHere, SignedIn, same_origin
 from .errors import LIMITS, NOT_FOUND, SIGNED_IN
 from .models import ImageOrder, JobList, JobMetadata, NamedRegistry
@@ -32,6 +33,7 @@ router = APIRouter(
 async def create_image(body: ImageOrder, services: ServicesHere, caller: SignedIn) -> JobMetadata:
     """Order an image. It is built in the background; the job says how far it is."""
     _memory_must_suffice(services)
+    await _files_must_be_there(services, caller, body)
     registry, sealed = await _target(services, body.registry)
     new = NewJob(
         id=uuid.uuid4(),
@@ -104,6 +106,14 @@ def _memory_must_suffice(services: Services) -> None:
         message = "no further job is accepted: builds use as much memory as the settings allow (percent)"
         current = round(services.memory_percent, 2)
         raise HTTPException(400, {"message": message, "limit": limit, "current": current})
+
+
+async def _files_must_be_there(services: Services, caller: Caller, body: ImageOrder) -> None:
+    if body.digests:
+        try:
+            await asyncio.to_thread(services.uploads.must_be_there, caller.user.id, body.digests)
+        except UploadNotFoundError as error:
+            raise HTTPException(400, f"files: {error}") from None
 
 
 async def _target(

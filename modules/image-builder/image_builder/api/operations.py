@@ -1,5 +1,7 @@
 """What the platform asks: is the service alive, is it ready, how much has it to do."""
 
+import asyncio
+
 from fastapi import APIRouter, HTTPException, Response
 
 from ..database.migrate import is_current
@@ -29,5 +31,6 @@ async def ready(services: ServicesHere) -> Health:
 @router.get("/metrics", response_class=Response, responses=UNAVAILABLE)
 async def metrics(services: ServicesHere) -> Response:
     """Figures for Prometheus."""
-    text = services.metrics.text(await services.jobs.counts(), services.memory_percent)
+    uploads = await asyncio.to_thread(services.uploads.used)
+    text = services.metrics.text(await services.jobs.counts(), services.memory_percent, uploads)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

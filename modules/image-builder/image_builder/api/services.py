@@ -25,9 +25,11 @@ from ..jobs.store import JobStore
 from ..jobs.targets import Targets
 from ..jobs.workers import Workers, keep_tidy
 from ..service_settings import ServiceSettings
+from ..uploads import UploadStore
 from .metrics import Metrics
 from .sessions import Sessions
 
+UPLOADS_EVERY = 900.0  # seconds between looks for uploads that are too old
 MEMORY_EVERY = 1.0  # seconds between looks at the memory
 
 
@@ -57,6 +59,7 @@ class Services:
     targets: Targets
     executor: Executor
     metrics: Metrics
+    uploads: UploadStore
     memory_percent: float = 0.0
     broken: bool = False
 
@@ -92,6 +95,7 @@ class Services:
             targets=targets,
             executor=executor,
             metrics=metrics,
+            uploads=UploadStore.of(settings),
         )
 
     @asynccontextmanager
@@ -136,7 +140,16 @@ class Services:
 
     async def _tidy(self) -> None:
         settings = self.settings
-        await keep_tidy(self.jobs, self.recent.prune, settings.job_prune_interval, settings.job_record_age)
+        jobs = keep_tidy(self.jobs, self.recent.prune, settings.job_prune_interval, settings.job_record_age)
+        await asyncio.gather(jobs, self._tidy_uploads())
+
+    async def _tidy_uploads(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.uploads.tidy)
+            except OSError:
+                log.exception("old uploads cannot be removed")
+            await asyncio.sleep(UPLOADS_EVERY)
 
     async def _watch_memory(self) -> None:
         while True:

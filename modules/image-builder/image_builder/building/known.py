@@ -10,7 +10,7 @@ from ..layers.models import Add
 from ..oci.manifests import Manifest
 from ..oci.reference import Reference
 from .assembled.archives import open_content
-from .assembled.nodes import Node
+from .assembled.nodes import Node, Part
 from .bases import Base
 from .preparation import Prepared
 from .stages import Plan
@@ -39,7 +39,7 @@ class KnownImages:
 
 
 def key_of(plan: Plan, prepared: Prepared, target: Reference) -> str | None:
-    """What an image is made from, as a short text; blocks while it reads uploaded files.
+    """What an image is made from, as a short text; blocks while it reads files.
 
     None when that is not known before: a URL without a checksum may give something else every time.
     """
@@ -70,6 +70,8 @@ def _pinned(base: Base) -> str:
 
 
 def _described(node: Node) -> list[object]:
+    if isinstance(node.content, Part) and node.content.digest:
+        return [node.kind.value, node.mode, node.size, node.content.digest.partition(":")[2]]
     digest = hashlib.sha256()
     with open_content(node.content) as stream:
         left = node.size

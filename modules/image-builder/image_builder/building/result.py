@@ -28,7 +28,7 @@ class BuildContext:
     """What belongs to one build and is not in its request.
 
     Attributes:
-        uploads: folder with the files of the request's upload; None without one.
+        uploads: folder with the files that were uploaded, by their digests without `sha256:`.
         on_phase: called when the build gets on; it must not block.
         before_push: awaited with the digest before the tag is written; what it raises ends the build.
     """

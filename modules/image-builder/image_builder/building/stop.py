@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from ..waiting import to_its_end
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -36,12 +38,4 @@ class Stop:
         self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
         """Run work in a thread; a caller that is cancelled tells it to end, and waits for that."""
-        task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self.tell()
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()  # nobody else will ask for it
-            raise
+        return await to_its_end(asyncio.to_thread(work, *args, **kwargs), self.tell)

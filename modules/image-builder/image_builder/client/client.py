@@ -1,29 +1,21 @@
 """A client of the service, on httpx."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx
 
+from ..layers.image import Image
+from .errors import ServiceError
 from .follow import LogEvent, read_events
+from .uploading import upload
 
 RECONNECT_FOR = 120.0  # seconds without an answer until following a log is given up
 RECONNECT_EVERY = 0.5
 READ_TIMEOUT = 60.0  # seconds; the service shows a sign of life every 15
-
-
-class ServiceError(Exception):
-    """The service refused, or cannot be reached; the text says what it said.
-
-    Attributes:
-        status: HTTP status, or None when there was no answer.
-    """
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Client:
@@ -39,6 +31,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url.rstrip("/"), timeout=READ_TIMEOUT)
+        self._credentials: dict[str, Any] | None = None
 
     def __enter__(self) -> "Client":
         return self
@@ -49,12 +42,15 @@ class Client:
         self._http.close()
 
     def login(self, username: str, password: str) -> dict[str, Any]:
-        """Sign in.
+        """Sign in; again by itself when the token has expired.
 
         Raises:
             ServiceError: the service refused or cannot be reached.
         """
-        return self._answer("POST", "/users/login", {"username": username, "password": password})
+        credentials = {"username": username, "password": password}
+        answer = self._answer("POST", "/users/login", credentials)
+        self._credentials = credentials
+        return answer
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Order an image; the job's metadata.
@@ -63,6 +59,29 @@ class Client:
             ServiceError: the service refused or cannot be reached.
         """
         return self._answer("POST", "/jobs/images/create", request)
+
+    def order(self, image: Image) -> dict[str, Any]:
+        """Order an image of the library, and upload the large files that it has; the job's metadata.
+
+        Raises:
+            OSError: a file cannot be read.
+            ServiceError: the service refused or cannot be reached.
+        """
+        for path in image.uploads.values():
+            self.upload(path)
+        return self.create(image.request().as_json())
+
+    def upload(self, path: Path) -> str:
+        """Bring a file to the service unless it is there; a broken connection goes on where it broke.
+
+        Returns:
+            The digest by which a request can use it: `"files": {"name": {"digest": …}}`.
+
+        Raises:
+            OSError: it cannot be read.
+            ServiceError: the service refused, or did not answer for two minutes.
+        """
+        return upload(self._answer, path)
 
     def get(self, job_id: str) -> dict[str, Any]:
         """A job's metadata.
@@ -113,11 +132,32 @@ class Client:
                 raise _refused(response)
             yield from read_events(response.iter_lines())
 
-    def _answer(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _signed_in_again(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        credentials, self._credentials = self._credentials, None  # once: a second refusal is one
+        self._answer("POST", "/users/login", credentials)
+        answer = call()
+        self._credentials = credentials
+        return answer
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        content: bytes | None = None,
+        offset: int | None = None,
+    ) -> dict[str, Any]:
+        headers = {} if offset is None else {"Upload-Offset": str(offset)}
         try:
-            response = self._http.request(method, path, json=body)
+            response = self._http.request(method, path, json=body, content=content, headers=headers)
         except httpx.TransportError as error:
-            raise ServiceError(f"{self._http.base_url} cannot be reached: {error}") from None
+            text = f"{self._http.base_url} cannot be reached: {error}"
+            raise ServiceError(text, unreachable=True) from None
+        if response.status_code == httpx.codes.UNAUTHORIZED and self._credentials is not None:
+            return self._signed_in_again(
+                lambda: self._answer(method, path, body, content=content, offset=offset)
+            )
         if response.is_error:
             raise _refused(response)
         answer: dict[str, Any] = response.json()

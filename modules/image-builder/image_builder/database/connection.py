@@ -4,7 +4,7 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from ..waiting import to_its_end
 from .address import DatabaseAddress
 
 Result = TypeVar("Result")
@@ -89,7 +90,9 @@ class Database:
             async with engine.begin() as connection:
                 return await work(connection)
 
-        return await (_to_its_end(whole()) if self.address.is_sqlite else whole())
+        # A thread works for each connection to SQLite. Closing one in the middle of its work, as SQLAlchemy
+        # does after a cancellation, sometimes never ends, and with it the service's stop.
+        return await (to_its_end(whole()) if self.address.is_sqlite else whole())
 
     async def _patiently(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         deadline = time.monotonic() + self._patience
@@ -105,22 +108,6 @@ class Database:
                 log.warning("the database does not answer (%s); trying again", type(error).__name__)
             await asyncio.sleep(delay)
             delay = min(delay * 2, longest)
-
-
-async def _to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """Do work that a cancelled caller waits for.
-
-    A thread works for each connection to SQLite. Closing one in the middle of its work, as SQLAlchemy does
-    after a cancellation, sometimes never ends, and with it the service's stop.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # nobody else will ask for it
-        raise
 
 
 # MySQL's numbers for: lock wait timeout, deadlock; server is shutting down, gone, lost, unreachable.

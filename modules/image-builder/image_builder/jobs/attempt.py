@@ -88,7 +88,8 @@ class Attempt:
         """
         writer = LogWriter(self._append, password_of(registry))
         writing = asyncio.create_task(writer.run())
-        order = Order(self.claim.job.id, request, registry, self.claim.built_digest)
+        job = self.claim.job
+        order = Order(job.id, request, registry, self.claim.built_digest, job.owner_id)
         building = asyncio.create_task(
             self.builder.build(order, _Reports(self, writer), self.cancel), name=str(order.job_id)
         )

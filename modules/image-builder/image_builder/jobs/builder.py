@@ -18,12 +18,14 @@ class Order:
         request: what to build; without a registry of its own it goes to the service's.
         registry: where it goes, with credentials, in either case.
         built_digest: digest that an earlier attempt had built, and may have pushed.
+        owner_id: whose it is, and the files that were uploaded for it.
     """
 
     job_id: uuid.UUID
     request: ImageRequest
     registry: Registry
     built_digest: str | None
+    owner_id: uuid.UUID
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,9 @@ from ..ecr.repositories import EcrRepositories
 from ..service_settings import ServiceSettings
 from ..shared.endpoints import Endpoints
 from ..shared.inventory import load_inventory
+from ..uploads import UploadStore
+from ..uploads.errors import UploadNotFoundError
+from ..waiting import to_its_end
 from .builder import BuildCancelledError, Builder, BuildFailedError, Built, Order, Progress
 from .job import Status
 
@@ -29,6 +33,7 @@ class LocalBuilder(Builder):
         self._settings = build_settings(settings)
         self._images = ImageBuilder(self._settings)
         self._repositories = EcrRepositories(settings.ecr_tags)
+        self._uploads = UploadStore.of(settings)
 
     async def __aenter__(self) -> Self:
         await self._images.__aenter__()
@@ -66,14 +71,31 @@ class LocalBuilder(Builder):
             if order.request.registry is None:  # nobody else's registry is the service's to change
                 await self._repositories.ensure(target_of(order.request, self._settings))
 
-        context = BuildContext(on_phase=phases.reached, before_push=before_push)
-        try:
-            result = await self._images.build(
-                order.request, context, lambda line: progress.log(f"{line}\n"), cancel
-            )
-        finally:
-            await phases.written()
+        async with self._lent(order) as files:
+            context = BuildContext(files, phases.reached, before_push)
+            try:
+                result = await self._images.build(
+                    order.request, context, lambda line: progress.log(f"{line}\n"), cancel
+                )
+            finally:
+                await phases.written()
         return Built(result.digest, result.size)
+
+    @asynccontextmanager
+    async def _lent(self, order: Order) -> AsyncIterator[Path | None]:
+        """The uploads that an order uses, which nobody can remove meanwhile."""
+        if not order.request.digests:
+            yield None
+            return
+        lent = self._uploads.lent(order.owner_id, order.request.digests)
+        try:
+            folder = await to_its_end(asyncio.to_thread(lent.__enter__))
+        except UploadNotFoundError as error:
+            raise BuildFailedError(str(error)) from None
+        try:
+            yield folder
+        finally:
+            await to_its_end(asyncio.to_thread(lent.__exit__, None, None, None))
 
 
 class _Phases:

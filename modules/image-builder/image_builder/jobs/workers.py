@@ -107,8 +107,10 @@ class Workers:
             self._wake.set()
 
     async def _woken(self) -> None:
+        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), LOOK_EVERY)
+            async with asyncio.timeout(LOOK_EVERY):
+                await self._wake.wait()
 
     async def _beat(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from .dockerfile import AnyLayer, render
+from .local_files import MAX_LOCAL_INLINE, digest_of_file, mode_of
 from .models import (
     Add,
     Arg,
@@ -33,7 +34,7 @@ from .models import (
     Workdir,
 )
 from .mounts import BindMount, CacheMount, TmpfsMount
-from .request import ImageRequest, InlineFile, Registry
+from .request import ImageRequest, InlineFile, Registry, RequestFile, UploadedFile
 
 Scalar = str | int | float | bool
 
@@ -47,6 +48,9 @@ class Image:
         name: repository of the image.
         tag: its tag.
         registry: where it goes; without it, to the registry of the service.
+
+    Attributes:
+        uploads: files of this machine that `Client.order` uploads, by digest: too large for a request.
     """
 
     def __init__(self, name: str, tag: str = "latest", *, registry: Registry | None = None) -> None:
@@ -54,7 +58,8 @@ class Image:
         self.tag = tag
         self.registry = registry
         self.layers: list[AnyLayer] = []
-        self.files: dict[str, InlineFile] = {}
+        self.files: dict[str, RequestFile] = {}
+        self.uploads: dict[str, Path] = {}
 
     @property
     def full_name(self) -> str:
@@ -76,9 +81,20 @@ class Image:
         return render(self.layers)
 
     def file(self, path: str, content: bytes | Path, mode: str = "0644") -> Self:
-        """Have a file for `copy` and `add` by this path; from the disk when a Path is given."""
-        data = content.read_bytes() if isinstance(content, Path) else content
-        self.files[path] = InlineFile(content=base64.b64encode(data).decode(), mode=mode)
+        """Have a file for `copy` and `add` by this path; from the disk when a Path is given.
+
+        One on the disk that is larger than a MiB stays there: the request names it by its digest.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if isinstance(content, Path) and content.stat().st_size > MAX_LOCAL_INLINE:
+            digest = digest_of_file(content)
+            self.uploads[digest] = content
+            self.files[path] = UploadedFile(digest=digest, mode=mode)
+        else:
+            data = content.read_bytes() if isinstance(content, Path) else content
+            self.files[path] = InlineFile(content=base64.b64encode(data).decode(), mode=mode)
         return self
 
     def stage(
@@ -112,7 +128,7 @@ class Image:
 
     def copy(
         self,
-        source: str,
+        source: str | Path,
         destination: str,
         user_id: str | None = None,
         group_id: str | None = None,
@@ -120,10 +136,12 @@ class Image:
         from_layer: str | None = None,
         link: bool = False,
     ) -> Self:
-        """COPY."""
+        """COPY; a Path is a file on the disk, which becomes one of the request's by its name."""
+        if isinstance(source, Path):
+            self.file(source.name, source, mode_of(source))
         return self._with(
             Copy(
-                source=source,
+                source=source.name if isinstance(source, Path) else source,
                 destination=destination,
                 permissions=permissions,
                 from_layer=from_layer,

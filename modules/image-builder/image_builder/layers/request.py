@@ -4,14 +4,16 @@ import base64
 import binascii
 import re
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
     StrictStr,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -22,6 +24,8 @@ from .models import Add, AnyLayer, Copy, OnBuild, Stage
 MAX_LAYERS = 500
 MAX_FILES = 1000
 MAX_INLINE = 8 * 1024 * 1024  # bytes of one file that is in the request itself; larger ones are uploaded
+Digest = Annotated[StrictStr, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+_Mode = Annotated[StrictStr, Field(pattern=r"^[0-7]{3,4}$")]
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REGISTRY_URL = re.compile(r"(?:https?://)?[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._/-]*)?")
 _API_SEGMENT = re.compile(r"v[12]")
@@ -38,7 +42,7 @@ class InlineFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     content: Annotated[StrictStr, Field(max_length=MAX_INLINE * 4 // 3 + 4)]
-    mode: Annotated[StrictStr, Field(pattern=r"^[0-7]{3,4}$")] = "0644"
+    mode: _Mode = "0644"
 
     @field_validator("content")
     @classmethod
@@ -53,6 +57,30 @@ class InlineFile(BaseModel):
     def data(self) -> bytes:
         """The content."""
         return base64.b64decode(self.content)
+
+
+class UploadedFile(BaseModel):
+    """A file of any size that was uploaded before.
+
+    Attributes:
+        digest: digest of its content, by which it was uploaded.
+        mode: its mode in octal digits.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    digest: Digest
+    mode: _Mode = "0644"
+
+
+def _kind(value: Any) -> str:  # noqa: ANN401 - whatever was sent
+    uploaded = "digest" in value if isinstance(value, dict) else isinstance(value, UploadedFile)
+    return "uploaded" if uploaded else "inline"
+
+
+RequestFile = Annotated[
+    Annotated[InlineFile, Tag("inline")] | Annotated[UploadedFile, Tag("uploaded")], Discriminator(_kind)
+]
 
 
 class Registry(BaseModel):
@@ -95,8 +123,7 @@ class ImageRequest(BaseModel):
         tag: its tag.
         layers: what it is made of, in order.
         registry: where it goes; without it, to the registry of the service.
-        files: small files for `copy` and `add`, by their path.
-        upload: name of an upload whose files are there too.
+        files: files for `copy` and `add` by their path: small ones here, large ones by their digests.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -105,12 +132,11 @@ class ImageRequest(BaseModel):
     tag: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] = "latest"
     layers: Annotated[list[AnyLayer], Field(min_length=1, max_length=MAX_LAYERS)]
     registry: Registry | None = None
-    files: Annotated[dict[str, InlineFile], Field(max_length=MAX_FILES)] = {}
-    upload: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    files: Annotated[dict[str, RequestFile], Field(max_length=MAX_FILES)] = {}
 
     @field_validator("files")
     @classmethod
-    def _paths_stay_inside(cls, value: dict[str, InlineFile]) -> dict[str, InlineFile]:
+    def _paths_stay_inside(cls, value: dict[str, RequestFile]) -> dict[str, RequestFile]:
         for name in value:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or str(path) != name or name == "." or "\0" in name:
@@ -135,6 +161,18 @@ class ImageRequest(BaseModel):
         if not begun:
             raise ValueError("layers: there is no stage, so that the image has no base")
         return self
+
+    def as_json(self) -> dict[str, Any]:
+        """What the service takes, with the password."""
+        value = self.model_dump(mode="json", exclude_none=True)
+        if self.registry and self.registry.registry_password:
+            value["registry"]["registry_password"] = self.registry.registry_password.get_secret_value()
+        return value
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """The uploads that it uses."""
+        return frozenset(file.digest for file in self.files.values() if isinstance(file, UploadedFile))
 
     @property
     def needs_files(self) -> bool:

@@ -112,16 +112,25 @@ def test_files_come_from_another_image(builder: Bench, base: str) -> None:
 def test_uploaded_files_are_copied_with_those_of_the_request(
     builder: Bench, base: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "upload/sub").mkdir(parents=True)
-    (tmp_path / "upload/sub/large").write_bytes(b"x" * 3_000_000)
-    (tmp_path / "upload/both").write_bytes(b"hidden")
-    image = Image("upload").file("both", b"shown").stage(base, "1").copy(".", "/all/")
+    (tmp_path / "large").write_bytes(b"x" * 3_000_000)
+    image = Image("upload").file("small", b"shown").file("sub/large", tmp_path / "large", "0755")
+    (digest,) = image.uploads
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "large").rename(tmp_path / "uploads" / digest.removeprefix("sha256:"))
 
-    builder.build(image, uploads=tmp_path / "upload")
+    builder.build(image.stage(base, "1").copy(".", "/all/"), uploads=tmp_path / "uploads")
 
     tree = builder.pull("team/upload:latest").tree
-    assert tree["all/both"] == file_entry(b"shown")
-    assert tree["all/sub/large"] == file_entry(b"x" * 3_000_000)
+    assert tree["all/small"] == file_entry(b"shown")
+    assert tree["all/sub/large"] == file_entry(b"x" * 3_000_000, 0o755)
+
+
+def test_a_file_that_was_not_uploaded_is_named(builder: Bench, base: str, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * 3_000_000)
+    image = Image("upload").file("large", tmp_path / "large").stage(base, "1").copy("large", "/")
+
+    with pytest.raises(InvalidRequestError, match="'large' was not uploaded"):
+        builder.build(image, uploads=tmp_path)
 
 
 def test_named_bases_and_private_copies_stand_for_public_names(

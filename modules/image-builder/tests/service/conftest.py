@@ -67,6 +67,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "DCRX_KV_DATABASE_URI": f"sqlite+aiosqlite:///{tmp_path}/dcrx",
         "DCRX_KV_WORK_DIR": str(tmp_path / "work"),
         "DCRX_KV_CACHE_DIR": str(tmp_path / "cache"),
+        "DCRX_KV_UPLOAD_DIR": str(tmp_path / "uploads"),
         "DOCKER_REGISTRY_URI": "http://127.0.0.1:5000/v2/team",
     }
 

@@ -54,7 +54,7 @@ def order(registry: str, greeting: str, built_digest: str | None = None) -> Orde
     ]
     request = ImageRequest.model_validate({"name": "hello", "layers": layers})
     target = Registry(registry_url=f"http://{registry}/v2/team")
-    return Order(uuid.uuid4(), request, target, built_digest)
+    return Order(uuid.uuid4(), request, target, built_digest, uuid.uuid4())
 
 
 async def test_what_an_earlier_attempt_has_pushed_is_not_replaced(

@@ -137,7 +137,11 @@ def test_a_request_may_not_lead_into_the_network(walk: Walk) -> None:
 def test_from_a_shell_with_and_without_the_service(walk: Walk, tmp_path: Path) -> None:
     content = base64.b64encode(b"hello\n").decode()
     layers = [*REQUEST["layers"], {"layer_type": "copy", "source": "greeting", "destination": "/greeting"}]
-    request = {**REQUEST, "layers": layers, "files": {"greeting": {"content": content}}}
+    (tmp_path / "large").write_bytes(b"0123456789abcdef" * 200_000)
+    (tmp_path / "large").chmod(0o750)
+    layers.append({"layer_type": "copy", "source": "data/large", "destination": "/opt/"})
+    files = {"greeting": {"content": content}, "data/large": {"path": "large"}}
+    request = {**REQUEST, "layers": layers, "files": files}
     request["layers"][0] = {
         "layer_type": "stage",
         "base": f"{walk.registry}/private/python",
@@ -153,5 +157,6 @@ def test_from_a_shell_with_and_without_the_service(walk: Walk, tmp_path: Path) -
     built_here = command(local, "build", str(tmp_path / "request.json"), "--local")
 
     assert (served.returncode, built_here.returncode) == (0, 0), served.stderr + built_here.stderr
+    assert f"── uploading {tmp_path}/large, 3200000 bytes" in served.stderr
     assert served.stdout.partition("@")[2] == built_here.stdout.partition("@")[2]
     assert built_here.stdout.startswith(f"{walk.registry}/local/hello-world@sha256:")

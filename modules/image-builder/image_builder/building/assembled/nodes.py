@@ -17,10 +17,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Part:
-    """Content that is a part of a file on the disk."""
+    """Content that is a part of a file on the disk; of a whole file the digest may be known."""
 
     path: Path
     offset: int
+    digest: str | None = None
 
 
 @dataclass(frozen=True)

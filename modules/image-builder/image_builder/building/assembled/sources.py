@@ -1,12 +1,10 @@
-"""The files that a request brings: in itself, and in its upload."""
+"""The files that a request brings: in itself, and uploaded before."""
 
-import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...layers.request import ImageRequest
+from ...layers.request import ImageRequest, UploadedFile
 from ..errors import InvalidRequestError
 from .nodes import FOLDER, Kind, Node, Part
 
@@ -14,19 +12,38 @@ _WILDCARDS = re.compile(r"[*?]")
 
 
 def request_files(request: ImageRequest, uploads: Path | None) -> dict[str, Node]:
-    """All files and folders of a request, by path; what is in the request itself hides an upload's file.
+    """All files and folders of a request, by path.
+
+    Args:
+        request: the request.
+        uploads: folder with the uploaded files, by their digests.
 
     Raises:
-        InvalidRequestError: the upload holds a link or something that is neither file nor folder.
+        InvalidRequestError: a file was not uploaded.
     """
-    found = _uploaded(uploads) if uploads else {}
+    found: dict[str, Node] = {}
     for name, file in request.files.items():
         parts = name.split("/")
         for count in range(1, len(parts)):
             found.setdefault("/".join(parts[:count]), FOLDER)
-        data = file.data
-        found[name] = Node(Kind.FILE, int(file.mode, 8), size=len(data), content=data)
+        mode = int(file.mode, 8)
+        if isinstance(file, UploadedFile):
+            found[name] = _uploaded(name, file, mode, uploads)
+        else:
+            data = file.data
+            found[name] = Node(Kind.FILE, mode, size=len(data), content=data)
     return found
+
+
+def _uploaded(name: str, file: UploadedFile, mode: int, uploads: Path | None) -> Node:
+    if uploads is None:
+        raise InvalidRequestError(f"files: {name!r} has a digest, but nothing was uploaded")
+    path = uploads / file.digest.partition(":")[2]
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise InvalidRequestError(f"files: {name!r} was not uploaded, or has expired: upload it") from None
+    return Node(Kind.FILE, mode, size=size, content=Part(path, 0, file.digest))
 
 
 def matching(files: Mapping[str, Node], source: str, where: str) -> list[str]:
@@ -63,24 +80,3 @@ def _by_parts(name: str) -> list[str]:
 
 def _pattern(character: str) -> str:
     return {"*": "[^/]*", "?": "[^/]"}.get(character, re.escape(character))
-
-
-def _uploaded(folder: Path) -> dict[str, Node]:
-    found: dict[str, Node] = {}
-    for at, folders, names in os.walk(folder, onerror=_unreadable):
-        for name in [*folders, *names]:
-            path = Path(at, name)
-            status = path.lstat()
-            relative = str(path.relative_to(folder))
-            if stat.S_ISDIR(status.st_mode):
-                found[relative] = Node(Kind.FOLDER, stat.S_IMODE(status.st_mode))
-            elif stat.S_ISREG(status.st_mode):
-                mode, size = stat.S_IMODE(status.st_mode), status.st_size
-                found[relative] = Node(Kind.FILE, mode, size=size, content=Part(path, 0))
-            else:
-                raise InvalidRequestError(f"upload: {relative!r} is neither file nor folder")
-    return found
-
-
-def _unreadable(error: OSError) -> None:
-    raise InvalidRequestError(f"upload: it cannot be read ({error.strerror})")
