@@ -1,24 +1,31 @@
 """What a living process uses, told from what a dead one has left.
 
 Who uses a file or folder holds a lock on it (flock), which the kernel gives back when the process ends,
-however it ends. A folder's lock is the file `.lock` in it, since network file systems lock files alone.
-A new folder is made and locked behind a gate that those who look for left-overs close: none of them sees
+however it ends. Where folders cannot be locked (NFS locks what is open for writing), a folder's lock is the
+file `.lock` in it. A new folder is made and locked behind a gate that those who look for left-overs close: none of them sees
 it unlocked.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 _LOCK = ".lock"
 
 
 class Lock:
     """A lock on a file or folder that is held until it is released, or the process ends.
+
+    Args:
+        path: what is locked.
+        shared: others may have it too, and one who has it alone is waited for: that never takes long.
 
     Raises:
         FileNotFoundError: there is none of that name, or somebody has just taken it away.
@@ -27,22 +34,39 @@ class Lock:
 
     def __init__(self, path: Path, *, shared: bool = False) -> None:
         self.path = path
-        file = path / _LOCK if path.is_dir() else path
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(file, flags | (os.O_CREAT if file is not path else 0), 0o600)
-        try:
-            fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            if file.stat().st_ino != os.fstat(self._descriptor).st_ino:
-                raise FileNotFoundError(file)
-        except BaseException:
-            self.release()
-            raise
+        self._descriptor = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self) -> None:
         """Give it back."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+class Uses:
+    """What one piece of work uses until it ends; a context manager."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Path, Lock] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for lock in self._locks.values():
+            lock.release()
+
+    def hold(self, path: Path) -> bool:
+        """Use a file or folder, so that nobody removes it, and note the time; False when there is none."""
+        try:
+            if path not in self._locks:
+                self._locks[path] = Lock(path, shared=True)
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+        return True
 
 
 @contextlib.contextmanager
@@ -54,9 +78,8 @@ def closed_gate(parent: Path, *, shared: bool = False) -> Iterator[None]:
         shared: let those in who only make something.
     """
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(parent / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = _locked(parent, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
@@ -76,7 +99,7 @@ def own_file(parent: Path, prefix: str) -> Lock:
         return Lock(Path(name))
 
 
-def take_away(path: Path, prefix: str) -> Lock | None:
+def take_away(path: Path, prefix: str) -> Path | None:
     """Give something that nobody uses a name that nobody knows, to be removed; None when it is in use.
 
     Should the process end before it is removed, it is a left-over with this prefix.
@@ -85,9 +108,10 @@ def take_away(path: Path, prefix: str) -> Lock | None:
         lock = Lock(path)
     except (FileNotFoundError, BlockingIOError):
         return None
-    lock.path = path.with_name(f"{prefix}{uuid.uuid4().hex}")
-    path.rename(lock.path)
-    return lock
+    try:
+        return path.rename(path.with_name(f"{prefix}{uuid.uuid4().hex}"))
+    finally:
+        lock.release()
 
 
 def left_overs(parent: Path, prefix: str) -> list[Path]:
@@ -102,3 +126,27 @@ def left_overs(parent: Path, prefix: str) -> list[Path]:
                     Lock(path).release()
                     found.append(path)
     return found
+
+
+def _locked(path: Path, how: int) -> int:
+    """A descriptor that holds a lock on what has this name now."""
+    if not path.is_dir():
+        return _flocked(path, os.O_RDWR | os.O_NOFOLLOW, how)
+    try:
+        return _flocked(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, how)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+        return _flocked(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CREAT, how)
+
+
+def _flocked(path: Path, flags: int, how: int) -> int:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+        if not os.path.samestat(path.stat(), os.fstat(descriptor)):
+            raise FileNotFoundError(path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

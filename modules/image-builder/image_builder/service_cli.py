@@ -40,6 +40,8 @@ def _run(arguments: argparse.Namespace) -> int:
             return asyncio.run(_initialize(read_settings(os.environ), arguments))
         case "database", "rotate-keys":
             return asyncio.run(_rotate(read_settings(os.environ)))
+        case "cache", command:
+            return _cache(read_settings(os.environ), str(command), getattr(arguments, "bytes", None))
         case "server", _:
             return asyncio.run(_serve(read_settings(os.environ), arguments.host, arguments.port))
         case "job", _:
@@ -67,6 +69,14 @@ async def _run_job(settings: ServiceSettings, job_id: uuid.UUID) -> int:
 
     async with LocalBuilder(settings) as builder:
         return await run_job(settings, builder, job_id)
+
+
+def _cache(settings: ServiceSettings, command: str, size: int | None) -> int:
+    from .cache_command import show, trim  # slow to load, as in _serve
+    from .jobs.local_builder import build_settings
+
+    built = build_settings(settings)
+    return show(built) if command == "show" else asyncio.run(trim(built, size))
 
 
 async def _initialize(settings: ServiceSettings, arguments: argparse.Namespace) -> int:
@@ -153,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     job = areas.add_parser("job", help="one job").add_subparsers(dest="command", required=True)
     of_one = job.add_parser("run", help="build one job of the database here; what a build's pod does")
     of_one.add_argument("job_id", type=uuid.UUID, help="as the answer to its order has it")
+    cache = areas.add_parser("cache", help="what builds of this machine keep for later ones")
+    _add_cache_commands(cache.add_subparsers(dest="command", required=True))
     _add_build(areas)
     return parser
 
@@ -172,6 +184,18 @@ def _add_database_commands(commands: "argparse._SubParsersAction[argparse.Argume
     commands.add_parser(
         "rotate-keys", help="encrypt all credentials under the first key of DCRX_KV_ENCRYPTION_KEY"
     )
+
+
+def _add_cache_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    commands.add_parser("show", help="list it, what goes first at the top")
+    trimming = commands.add_parser("trim", help="make room; what running builds use stays")
+    trimming.add_argument("--bytes", type=_bytes, help="what may stay (default: DCRX_KV_CACHE_BYTES)")
+
+
+def _bytes(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes")
+    return int(text)
 
 
 def _add_build(areas: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -110,6 +110,7 @@ class ServiceSettings(BaseModel):
 
     work_dir: Path = Field(Path("/tmp/image-builder/work"), alias="DCRX_KV_WORK_DIR")  # noqa: S108
     cache_dir: Path = Field(Path("/tmp/image-builder/cache"), alias="DCRX_KV_CACHE_DIR")  # noqa: S108
+    cache_bytes: int = Field(20 * 1024**3, ge=0, alias="DCRX_KV_CACHE_BYTES")
     upload_dir: Path = Field(Path("/tmp/image-builder/uploads"), alias="DCRX_KV_UPLOAD_DIR")  # noqa: S108
     upload_user_bytes: int = Field(20 * 1024**3, ge=0, alias="DCRX_KV_UPLOAD_USER_BYTES")
     upload_total_bytes: int = Field(50 * 1024**3, ge=0, alias="DCRX_KV_UPLOAD_TOTAL_BYTES")

@@ -32,6 +32,9 @@ class Metrics:
             "image_builder_memory_percent", "Memory of the service and its builds", registry=self._registry
         )
 
+        self._cache = Gauge(
+            "image_builder_cache_bytes", "Bytes that later builds use again", registry=self._registry
+        )
         self._uploads = Gauge(
             "image_builder_uploads_bytes", "Bytes of all uploads, as announced", registry=self._registry
         )
@@ -50,10 +53,11 @@ class Metrics:
         if job.finished_at is not None:
             self._seconds.observe((job.finished_at - job.created_at) / 1000)
 
-    def text(self, open_jobs: Mapping[Status, int], memory_percent: float, uploads: int) -> bytes:
+    def text(self, open_jobs: Mapping[Status, int], memory_percent: float, cache: int, uploads: int) -> bytes:
         """All figures in Prometheus' text format."""
         for status, count in open_jobs.items():
             self._open.labels(status.value).set(count)
         self._memory.set(memory_percent)
+        self._cache.set(cache)
         self._uploads.set(uploads)
         return generate_latest(self._registry)

@@ -4,6 +4,7 @@ import asyncio
 
 from fastapi import APIRouter, HTTPException, Response
 
+from ..cached import used_bytes
 from ..database.migrate import is_current
 from .access import ServicesHere
 from .errors import UNAVAILABLE
@@ -32,5 +33,6 @@ async def ready(services: ServicesHere) -> Health:
 async def metrics(services: ServicesHere) -> Response:
     """Figures for Prometheus."""
     uploads = await asyncio.to_thread(services.uploads.used)
-    text = services.metrics.text(await services.jobs.counts(), services.memory_percent, uploads)
+    cache = await asyncio.to_thread(used_bytes, services.settings.cache_dir)
+    text = services.metrics.text(await services.jobs.counts(), services.memory_percent, cache, uploads)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 from starlette.requests import ClientDisconnect
 
 from ..layers.request import Digest
@@ -30,7 +30,7 @@ class NewUpload(Input):
     """A file to send."""
 
     digest: Digest
-    size: Annotated[int, Field(ge=0, le=2**50, description="bytes")]
+    size: Annotated[StrictInt, Field(ge=0, le=2**50, description="bytes")]
 
 
 class UploadAnswer(BaseModel):
@@ -149,13 +149,17 @@ async def delete_upload(digest: DigestPath, services: ServicesHere, caller: Sign
 
 async def _take(request: Request, receiving: Receiving) -> None:
     """Write a body as it comes, with little of it in memory; also what came before it broke off."""
+    size = 0
     try:
         async for data in _pieces(request):
+            size += len(data)
             await to_its_end(asyncio.to_thread(receiving.write, data))
     except TimeoutError:
         raise HTTPException(408, f"nothing came for {IDLE:.0f} s; go on where it stands") from None
     except ClientDisconnect:
         raise HTTPException(400, "the connection broke; go on where it stands") from None
+    if not size:
+        raise HTTPException(400, "the part is empty")
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:

@@ -1,14 +1,12 @@
 """Layers of bases on the disk, for builds that have to look into them."""
 
 import asyncio
-import contextlib
-import os
-import tempfile
-import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..cached import PART
+from ..locks import Lock, Uses, own_file
 from ..oci.coalesce import Coalescer, all_of
 from ..oci.download import Download
 from ..oci.errors import RegistryError
@@ -19,8 +17,6 @@ from ..oci.transport import Transport
 from .bases import Base
 from .errors import BaseUnavailableError
 
-_IN_USE = 900.0  # seconds for which a blob is kept after its last use, whatever the cache's size
-
 
 @dataclass
 class BlobCache:
@@ -28,15 +24,17 @@ class BlobCache:
 
     Args:
         folder: where they are.
-        size: bytes that `trim` leaves.
+
+    Attributes:
+        fetched: how many have been added.
     """
 
     folder: Path
-    size: int
+    fetched: int = 0
     _work: Coalescer = field(default_factory=Coalescer)
 
-    async def layers(self, transport: Transport, base: Base) -> list[Path]:
-        """The layers of a base, fetched if they are not there.
+    async def layers(self, transport: Transport, base: Base, uses: Uses) -> list[Path]:
+        """The layers of a base, fetched if they are not there; they stay until the uses end.
 
         Raises:
             BaseUnavailableError: they cannot be read.
@@ -45,22 +43,20 @@ class BlobCache:
             return []
         place = Repository(transport, base.reference)
         try:
-            await all_of([self._ensure(transport, place, layer) for layer in base.layers])
+            await all_of([self._ensure(transport, place, layer, uses) for layer in base.layers])
         except RegistryError as error:
             raise BaseUnavailableError(f"base {base.reference}: {error}") from None
         return [self._path(layer) for layer in base.layers]
 
-    async def _ensure(self, transport: Transport, place: Repository, blob: Descriptor) -> None:
+    async def _ensure(self, transport: Transport, place: Repository, blob: Descriptor, uses: Uses) -> None:
         path = self._path(blob)
-        try:
-            os.utime(path)
-        except FileNotFoundError:
+        while not uses.hold(path):
             await self._work.run(blob.digest, lambda: self._fetch(transport, place, blob, path))
 
     async def _fetch(self, transport: Transport, place: Repository, blob: Descriptor, path: Path) -> None:
-        handle, name = self._part()
+        part = await asyncio.to_thread(self._begin)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with part.path.open("wb") as file:
                 async with (
                     transport.transfer(place.endpoint),
                     Download(place, blob, transport.retry, Meter()) as download,
@@ -68,41 +64,27 @@ class BlobCache:
                 ):
                     async for chunk in chunks:
                         file.write(chunk)
-            _rename(name, path)
+            _rename(part.path, path)
+            self.fetched += 1
         except BaseException:
-            _remove(name)
+            _remove(part.path)
             raise
+        finally:
+            part.release()
 
-    def _part(self) -> tuple[int, str]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.mkstemp(dir=self.folder, prefix="part-")
+    def _begin(self) -> Lock:
+        lock = own_file(self.folder, PART)
+        self.folder.chmod(0o711)  # builds read layers, and are another user when the service is root
+        return lock
 
     def _path(self, blob: Descriptor) -> Path:
         return self.folder / blob.digest.replace(":", "-")
 
-    async def trim(self) -> int:
-        """Remove what was not used for the longest time, until the rest fits; the bytes that went."""
-        return await asyncio.to_thread(self._trim)
 
-    def _trim(self) -> int:
-        found = []
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
-        total, gone = sum(size for _, size, _ in found), 0
-        for used, size, path in sorted(found):
-            if total - gone <= self.size or time.time() - used < _IN_USE:
-                break
-            path.unlink(missing_ok=True)
-            gone += size
-        return gone
+def _rename(part: Path, path: Path) -> None:
+    part.chmod(0o644)
+    part.replace(path)
 
 
-def _rename(name: str, path: Path) -> None:
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
-
-
-def _remove(name: str) -> None:
-    Path(name).unlink(missing_ok=True)
+def _remove(part: Path) -> None:
+    part.unlink(missing_ok=True)

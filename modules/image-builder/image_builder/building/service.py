@@ -10,17 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..cached import BLOBS, STORES
 from ..layers.request import ImageRequest
+from ..locks import Uses, own_folder
 from ..oci.errors import RegistryError
 from ..oci.manifests import Manifest
 from ..oci.registry import Repository
 from .assembled.build import Indexes
 from .bases import Bases
 from .blobs import BlobCache
-from .commands.build import CommandsWay, remove_left
+from .commands.build import CommandsWay
 from .commands.stores import BaseStores
 from .errors import BuildError, CancelledBuildError, LimitExceededError, PushError
-from .folders import left_folders, new_folder
 from .hosts import HostPolicy
 from .known import KnownImages, key_of
 from .preparation import Resources, prepare
@@ -29,6 +30,7 @@ from .registries import Registries, registries, service_transport
 from .result import BuildContext, BuildResult, Phase
 from .settings import BuildSettings
 from .stages import plan
+from .tidying import BUILD, tidy_up
 from .ways import AssembledWay, Way
 
 Log = Callable[[str], None]
@@ -75,20 +77,23 @@ class Builder:
         self._policy = HostPolicy(settings.allowed_hosts | own, settings.endpoints)
         self._service = service_transport(settings, self._policy)
         self._bases = Bases(settings, self._policy)
-        self._blobs = BlobCache(settings.cache / "blobs", settings.cache_size)
-        self._stores = BaseStores(settings.cache / "stores")
+        self._blobs = BlobCache(settings.cache / BLOBS)
+        self._stores = BaseStores(settings.cache / STORES)
+        self._tidying: asyncio.Task[None] | None = None
+        self._kept = -1  # of what was added when it was tidied up last
         self._indexes = Indexes()
         self._known = KnownImages()
 
     async def __aenter__(self) -> Self:
-        self._tidying = asyncio.create_task(self._remove_left())
+        self._tidying = asyncio.create_task(self._tidied())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tidying.cancel()
-        await asyncio.gather(self._tidying, return_exceptions=True)
+        if self._tidying:
+            self._tidying.cancel()
+            await asyncio.gather(self._tidying, return_exceptions=True)
         await self._service.__aexit__(kind, error, trace)
 
     async def build(
@@ -118,6 +123,7 @@ class Builder:
             cancelled.cancel()
             work.cancel()
             await asyncio.wait([work, cancelled])
+            self._tidy()
 
     async def pushed(self, request: ImageRequest) -> Manifest | None:
         """The image that a request's tag names already; None when there is none.
@@ -134,6 +140,26 @@ class Builder:
             except RegistryError as error:
                 raise PushError(str(error)) from None
 
+    def _tidy(self) -> None:
+        """Keep the cache within its limit, beside the builds, when they have added to it."""
+        if self._added != self._kept and (self._tidying is None or self._tidying.done()):
+            self._tidying = asyncio.create_task(self._tidied())
+
+    async def _tidied(self) -> None:
+        try:
+            while self._added != self._kept:
+                self._kept = self._added
+                left = (await tidy_up(self._settings)).left
+                if left > self._settings.cache_size:
+                    self._kept = -1  # builds use what is too much: the next end of one is the next chance
+                    return
+        except OSError:
+            logger.exception("the cache, or what killed builds have left, cannot be removed")
+
+    @property
+    def _added(self) -> int:
+        return self._blobs.fetched + self._stores.made
+
     async def _build(self, request: ImageRequest, context: BuildContext, log: Log) -> BuildResult:
         watch = _Watch()
         context.on_phase(Phase.AUTHORIZING)
@@ -141,6 +167,7 @@ class Builder:
         async with (
             registries(request, self._settings, self._policy, self._service) as places,
             self._folder() as folder,
+            self._uses() as uses,
         ):
             resources = Resources(self._settings, self._bases, self._policy)
             prepared = await prepare(request, steps, context, places, resources, folder, log)
@@ -152,9 +179,11 @@ class Builder:
                 return known
             context.on_phase(Phase.GENERATING)
             limits = self._settings.limits
-            way: Way = AssembledWay(steps, prepared, self._blobs, self._indexes, limits, places, folder)
+            way: Way = AssembledWay(steps, prepared, self._blobs, self._indexes, limits, places, folder, uses)
             if steps.runs_commands:
-                way = CommandsWay(steps, prepared, self._blobs, self._stores, self._settings, places, folder)
+                way = CommandsWay(
+                    steps, prepared, self._blobs, self._stores, self._settings, places, folder, uses
+                )
             return await self._made(way, key, places, context, log, watch)
 
     async def _made(
@@ -195,26 +224,20 @@ class Builder:
         )
 
     @asynccontextmanager
+    async def _uses(self) -> AsyncIterator[Uses]:
+        """What a build holds of the cache."""
+        with Uses() as uses:
+            yield uses
+
+    @asynccontextmanager
     async def _folder(self) -> AsyncIterator[Path]:
         """A folder of the build's own."""
-        work = self._settings.work
-        folder = await asyncio.to_thread(new_folder, work)
+        lock = await asyncio.to_thread(own_folder, self._settings.work, BUILD)
         try:
-            yield folder.path
+            yield lock.path
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder.path, ignore_errors=True)
-            folder.let_go()
-
-    async def _remove_left(self) -> None:
-        """Remove what builds of a killed service have left."""
-        try:
-            for folder in await asyncio.to_thread(left_folders, self._settings.work):
-                try:
-                    await remove_left(folder.path, self._settings.limits)
-                finally:
-                    folder.let_go()
-        except (BuildError, OSError):
-            logger.exception("what killed builds have left in %s cannot be removed", self._settings.work)
+            await asyncio.to_thread(shutil.rmtree, lock.path, ignore_errors=True)
+            lock.release()
 
 
 class _Watch:

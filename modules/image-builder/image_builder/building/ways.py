@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ..locks import Uses
 from ..oci.manifests import Manifest
 from ..oci.registry import Repository
 from .assembled.assemble import AssembledImage
@@ -62,6 +63,7 @@ class AssembledWay:
         limits: what the build may take.
         places: the registries.
         folder: the build's own folder.
+        uses: what the build uses of the cache.
     """
 
     plan: Plan
@@ -71,6 +73,7 @@ class AssembledWay:
     limits: Limits
     places: Registries
     folder: Path
+    uses: Uses
 
     name = "assembled"
 
@@ -78,7 +81,8 @@ class AssembledWay:
         """Make the image; see Way."""
         prepared, stop = self.prepared, Stop()
         blobs = {
-            str(base.reference): await self.blobs.layers(self.places.bases, base) for base in self._opened()
+            str(base.reference): await self.blobs.layers(self.places.bases, base, self.uses)
+            for base in self._opened()
         }
         inputs = Inputs(prepared.files, prepared.fetched, prepared.bases, prepared.images, blobs)
         with Spool(self.folder / "content", self.limits.unpacked, self.limits.entries, stop) as spool:

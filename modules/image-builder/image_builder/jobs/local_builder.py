@@ -147,6 +147,7 @@ def build_settings(settings: ServiceSettings) -> BuildSettings:
     return BuildSettings(
         work=settings.work_dir,
         cache=settings.cache_dir,
+        cache_size=settings.cache_bytes,
         registry=settings.registry,
         workers=settings.job_workers,
         bases=settings.bases,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...locks import Uses
 from ..assembled.assemble import assemble
 from ..assembled.build import root_of, runtime_of
 from ..assembled.layer import WrittenLayer
@@ -16,7 +17,7 @@ from ..blobs import BlobCache
 from ..errors import BuilderUnavailableError, CommandError, LimitExceededError
 from ..preparation import Prepared
 from ..registries import Registries
-from ..settings import BuildSettings, Limits
+from ..settings import BuildSettings
 from ..stages import Plan
 from ..stop import Stop
 from ..times import image_time
@@ -57,6 +58,7 @@ class CommandsWay:
         settings: what the administrator has set.
         places: the registries.
         folder: the build's own folder.
+        uses: what the build uses of the cache.
     """
 
     plan: Plan
@@ -66,6 +68,7 @@ class CommandsWay:
     settings: BuildSettings
     places: Registries
     folder: Path
+    uses: Uses
     name: str = field(default="commands", init=False)
 
     async def make(self, log: Callable[[str], None]) -> MadeImage:
@@ -117,8 +120,8 @@ class CommandsWay:
         return [base for base in found.values() if base.reference]
 
     async def _store(self, base: Base, sandbox: Sandbox, job: Path) -> Path:
-        blobs = await self.blobs.layers(self.places.bases, base)
-        return await self.stores.of(base, blobs, sandbox, job)
+        blobs = await self.blobs.layers(self.places.bases, base, self.uses)
+        return await self.stores.of(base, blobs, sandbox, job, self.uses)
 
     async def _run(
         self, sandbox: Sandbox, job: Path, stores: list[Path], time: int, log: Callable[[str], None]
@@ -178,18 +181,6 @@ class CommandsWay:
         runtime = runtime_of(self.plan, self.prepared.bases)
         image = assemble(base, runtime, [each for _, each in last.layers], new, image_time(base))
         return MadeImage(image.manifest, [*inherited(base, self.places), *own_blobs(image)])
-
-
-async def remove_left(folder: Path, limits: Limits) -> None:
-    """Remove the folder of a build that was killed; its files may belong to users of its namespace.
-
-    Raises:
-        BuilderUnavailableError: nothing can be run here.
-    """
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    if await asyncio.to_thread(folder.exists):
-        sandbox = Sandbox(identity(), Bounds(limits.processes, limits.disk), environment(folder))
-        await remove([folder], sandbox, folder)
 
 
 def _failure(said: list[str], status: int) -> CommandError:

@@ -7,26 +7,25 @@ is removed as a whole.
 import asyncio
 import contextlib
 import json
-import os
 import shutil
-import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...cached import PART, STORE_SIZE
+from ...locks import Lock, Uses, own_folder
 from ...oci.coalesce import Coalescer
 from ...oci.digest import digest_of
 from ..bases import Base
 from ..errors import BaseUnavailableError
 from .sandbox import Sandbox
 
+# What it takes is counted here, where all its files can be seen.
 _PULL = (
-    'exec buildah --root "$1" --runroot "$2" --storage-driver overlay pull --quiet '
-    '--signature-policy "$3" "oci:$4:base"'
+    'buildah --root "$1" --runroot "$2" --storage-driver overlay pull --quiet '
+    f'--signature-policy "$3" "oci:$4:base" && du -sxk "$1" | cut -f1 > "$1/{STORE_SIZE}"'
 )
 _REMOVE = 'rm -rf -- "$@"'
-_IN_USE = 3600.0  # seconds for which a store is kept after its last use, whatever the cache's size
 _LOG = 64 * 1024  # bytes
 
 
@@ -36,33 +35,37 @@ class BaseStores:
 
     Args:
         folder: where they are.
+
+    Attributes:
+        made: how many have been added.
     """
 
     folder: Path
+    made: int = 0
     _work: Coalescer = field(default_factory=Coalescer)
 
-    async def of(self, base: Base, blobs: list[Path], sandbox: Sandbox, job: Path) -> Path:
-        """The store of a base, made when it is not there.
+    async def of(self, base: Base, blobs: list[Path], sandbox: Sandbox, job: Path, uses: Uses) -> Path:
+        """The store of a base, made when it is not there; it stays until the uses end.
 
         Args:
             base: an image; `scratch` has no store.
             blobs: its layers on the disk.
             sandbox: where it is made.
             job: folder of the build that needs it.
+            uses: what the build uses.
 
         Raises:
             BaseUnavailableError: buildah does not take it.
         """
         store = self.folder / image_id(base)
-        try:
-            os.utime(store)
-        except FileNotFoundError:
+        while not uses.hold(store):
             await self._work.run(store.name, lambda: self._make(base, blobs, sandbox, job, store))
         return store
 
     async def _make(self, base: Base, blobs: list[Path], sandbox: Sandbox, job: Path, store: Path) -> None:
         layout = await asyncio.to_thread(write_layout, base, blobs, job)
-        new = await asyncio.to_thread(self._begin)
+        part = await asyncio.to_thread(self._begin)
+        new = part.path
         sandbox.own(new)
         lines: list[str] = []
         try:
@@ -77,45 +80,18 @@ class BaseStores:
             )
             if status:
                 raise BaseUnavailableError(f"base {base.reference}: {' '.join(lines[-2:])[-500:]}")
-            _note_size(new, base)
+            self.made += 1
             with contextlib.suppress(OSError):  # somebody else was quicker
                 _rename(new, store)
         finally:
+            part.release()
             if _exists(new):
                 await remove([new], sandbox, job)
 
-    def _begin(self) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def _begin(self) -> Lock:
+        lock = own_folder(self.folder, PART)
         self.folder.chmod(0o711)
-        return Path(tempfile.mkdtemp(dir=self.folder, prefix="part-"))
-
-    async def trim(self, size: int, sandbox: Sandbox, job: Path) -> int:
-        """Remove what was not used for the longest time, until the rest fits; how many stores went.
-
-        Args:
-            size: bytes that may stay.
-            sandbox: where they are removed, for their files belong to many users.
-            job: folder to run in.
-        """
-        gone = 0
-        found = await asyncio.to_thread(self._by_use)
-        total = sum(used for _, used, _ in found)
-        for last, used, store in found:
-            if total <= size or time.time() - last < _IN_USE:
-                break
-            await remove([store], sandbox, job)
-            total -= used
-            gone += 1
-        return gone
-
-    def _by_use(self) -> list[tuple[float, int, Path]]:
-        found = []
-        for store in self.folder.iterdir() if self.folder.is_dir() else ():
-            # Its layers as they were sent; unpacked they are two to three times as large.
-            config = store / "size"
-            size = int(config.read_text("ascii")) if config.exists() else 0
-            found.append((store.stat().st_mtime, size, store))
-        return sorted(found)
+        return lock
 
 
 def image_id(base: Base) -> str:
@@ -161,10 +137,6 @@ async def remove(folders: list[Path], sandbox: Sandbox, job: Path) -> None:
 
 def _ignore(line: str) -> None:
     """Nobody wants to know."""
-
-
-def _note_size(store: Path, base: Base) -> None:
-    (store / "size").write_text(str(sum(layer.size for layer in base.layers)), encoding="ascii")
 
 
 def _rename(source: Path, target: Path) -> None:
