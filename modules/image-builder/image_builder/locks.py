@@ -1,9 +1,9 @@
 """What a living process uses, told from what a dead one has left.
 
 Who uses a file or folder holds a lock on it (flock), which the kernel gives back when the process ends,
-however it ends. Where folders cannot be locked (NFS locks what is open for writing), a folder's lock is the
-file `.lock` in it. A new folder is made and locked behind a gate that those who look for left-overs close: none of them sees
-it unlocked.
+however it ends. Where folders cannot be locked (NFS locks what is open for writing), a folder's lock is
+the file `.lock` in it. A new folder is made and locked behind a gate that those who look for left-overs
+close: none of them sees it unlocked.
 """
 
 import contextlib

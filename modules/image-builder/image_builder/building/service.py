@@ -35,6 +35,8 @@ from .ways import AssembledWay, Way
 
 Log = Callable[[str], None]
 
+_TIDY_WITHIN = 5.0  # seconds that the end waits for; the next start goes on with the rest
+
 logger = logging.getLogger(__name__)
 
 
@@ -92,6 +94,7 @@ class Builder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._tidying:
+            await asyncio.wait([self._tidying], timeout=_TIDY_WITHIN)
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
         await self._service.__aexit__(kind, error, trace)
