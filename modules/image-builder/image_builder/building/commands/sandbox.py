@@ -187,7 +187,10 @@ class Sandbox:
         for program, lines in (("newuidmap", own.user_map), ("newgidmap", own.group_map)):
             words = [str(number) for line in lines for number in line]
             mapping = await asyncio.create_subprocess_exec(
-                program, str(pid), *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+                *(program, str(pid), *words),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=self._environment,
             )
             said, _ = await mapping.communicate()
             if mapping.returncode:
