@@ -17,7 +17,7 @@ import httpx
 from .database_servers import free_port
 
 MODULE = Path(__file__).resolve().parents[2]
-START_WITHIN = 60  # seconds
+START_WITHIN = 120  # seconds
 
 
 @dataclass
