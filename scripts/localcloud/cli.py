@@ -19,7 +19,8 @@ ENVIRONMENT = """\
 environment:
   LOCAL_PROJECT_DIR the SeedFarmer project to work on (default: this checkout)
   LOCAL_STATE_DIR   the one folder with everything a run makes (default: .local in the checkout)
-  LOCAL_PORT_BASE   first of three ports on 127.0.0.1: AWS, source registry, charts (default: 14566)
+  LOCAL_PORT_BASE   first of four ports on 127.0.0.1: AWS, source registry, charts, image-builder
+                    (default: 14566)
   LOCAL_ENGINE      auto, docker or podman (default: auto)
   LOCAL_ACCOUNT_ID  the AWS account that the emulator plays (default: 123456789012)
   AIRGAP_CACHE_DIR  downloads and built images, made again when absent (default: ~/.cache/airgap-modules)

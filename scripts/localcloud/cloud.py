@@ -11,6 +11,8 @@ from .datafiles import DataFiles
 from .engine import SERVICE as ENGINE_SERVICE
 from .engine import clean_up_engine, ensure_engine, find_engine, mounts_below
 from .errors import LocalCloudError
+from .image_builder import SERVICE as IMAGE_BUILDER_SERVICE
+from .image_builder import ImageBuilder
 from .internet import box
 from .layout import Layout
 from .manifests import Deployment
@@ -54,7 +56,10 @@ class Cloud:
             outcome.require_success()
         if not outcome.builds:
             self.progress.say(f"nothing to do: all {len(deployment.modules)} modules are up to date")
-        return self.outputs(manifest)
+        found = self.outputs(manifest)
+        engine = ensure_engine(self.layout, self.services, self.progress)
+        self._image_builder.ensure(engine, self._key(deployment), found, self.progress)
+        return found
 
     def outputs(self, manifest: str) -> outputs.Outputs:
         """Outputs of the modules of a deployed manifest.
@@ -77,6 +82,7 @@ class Cloud:
         deployment = manifests.load(self._manifest_folder(), manifest)
         seedfarmer = self._seedfarmer(self._set_up(), verbose)
         with self.progress.step(f"destroying {deployment.name}"):
+            self._image_builder.stop_of(find_engine(self.layout, self.services), self._key(deployment))
             seedfarmer.run(["destroy", deployment.name, "--local"], "seedfarmer-destroy").require_success()
         self._data_files.forget(deployment)
 
@@ -86,11 +92,15 @@ class Cloud:
         engine = find_engine(self.layout, self.services)
         if engine and not self.services.find(ENGINE_SERVICE):
             found.append(("container engine of the machine", engine.described))
+        builder = self._image_builder.running(engine)
+        if builder:
+            found.append((IMAGE_BUILDER_SERVICE, f"{builder.address} ({builder.container})"))
         return found
 
     def down(self) -> list[str]:
         """End every process and remove every mount that this cloud made; return what was stopped."""
-        stopped = self.services.stop_all() + clean_up_engine(self.layout)
+        # First, for the machine's own engine goes on without us.
+        stopped = self._stop_image_builder() + self.services.stop_all() + clean_up_engine(self.layout)
         left = mounts_below(self.layout.state)
         if left:
             raise LocalCloudError(f"these mounts could not be removed: {', '.join(left)}")
@@ -105,6 +115,17 @@ class Cloud:
         local = f"127.0.0.1:{self.layout.emulator_port}"
         translated = [argument.replace(f"{self.layout.ecr_host}/", f"{local}/") for argument in arguments]
         os.execv(engine.program, [engine.program, *translated])  # noqa: S606  the user's own command
+
+    @property
+    def _image_builder(self) -> ImageBuilder:
+        return ImageBuilder(self.layout)
+
+    def _stop_image_builder(self) -> list[str]:
+        stopped = self._image_builder.stop(find_engine(self.layout, self.services))
+        return [IMAGE_BUILDER_SERVICE] if stopped else []
+
+    def _key(self, deployment: Deployment) -> str:
+        return f"{self.project.name}/{deployment.name}"
 
     @property
     def _data_files(self) -> DataFiles:
@@ -146,6 +167,7 @@ class Cloud:
         endpoints = {self.layout.ecr_host: self.layout.emulator_url, **box.endpoints(self._box_ports)}
         variables = {
             "LOCAL_REGISTRY_ENDPOINTS": json.dumps(endpoints, sort_keys=True),
+            "LOCAL_IMAGE_BUILDER_ENDPOINT": self._image_builder.address,
             **box.variables(self.layout.cache, self._box_ports, self.progress.say),
         }
         return SeedFarmer(self.layout, self.project, tools, self.progress, variables, verbose)

@@ -23,7 +23,7 @@ class Layout:
         project_folder: the SeedFarmer project that is deployed.
         state: the one folder that holds everything a run makes; safe to remove after `down`.
         cache: downloads and built images that can be made again; shared between clouds.
-        port_base: first of the three ports on 127.0.0.1.
+        port_base: first of the four ports on 127.0.0.1.
         account: AWS account id that the emulator answers with.
         engine: `auto`, `docker` or `podman`.
     """
@@ -86,6 +86,11 @@ class Layout:
     def charts_port(self) -> int:
         """The chart repositories of the internet in a box."""
         return self.port_base + 2
+
+    @property
+    def image_builder_port(self) -> int:
+        """The build service of a deployment that has one."""
+        return self.port_base + 3
 
     @property
     def emulator_url(self) -> str:

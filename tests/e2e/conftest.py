@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.local import LocalCloud, copy_repository, local_cloud
+from support.local import TWO_MODULES, LocalCloud, copy_repository, local_cloud
 
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository as a user has it: a git checkout with a tag."""
-    return copy_repository(tmp_path_factory.mktemp("checkout") / "repository")
+    folder = tmp_path_factory.mktemp("checkout") / "repository"
+    return copy_repository(folder, TWO_MODULES)
 
 
 @pytest.fixture(scope="session")

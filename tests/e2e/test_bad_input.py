@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.local import LocalCloud, Run, copy_repository, local_cloud
+from support.local import TWO_MODULES, LocalCloud, Run, copy_repository, local_cloud
 
 pytestmark = pytest.mark.engine
 
@@ -63,7 +63,7 @@ CASES = {
 @pytest.fixture
 def project(checkout: Path, tmp_path: Path) -> Path:
     """A copy of the repository that the test may spoil."""
-    return copy_repository(tmp_path / "project")
+    return copy_repository(tmp_path / "project", TWO_MODULES)
 
 
 def test_every_mistake_is_named_once_and_the_next_run_does_not_trip(cloud: LocalCloud, project: Path) -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.local import LocalCloud, copy_repository
+from support.local import TWO_MODULES, LocalCloud, copy_repository
 
 pytestmark = pytest.mark.engine
 
@@ -35,7 +35,7 @@ MORE_MOMENTS = [
 
 
 def test_an_apply_that_is_ended_anywhere_is_continued_by_the_next(cloud: LocalCloud, tmp_path: Path) -> None:
-    project = copy_repository(tmp_path / "project")
+    project = copy_repository(tmp_path / "project", TWO_MODULES)
     moments = MOMENTS + (MORE_MOMENTS if os.environ.get("AIRGAP_LONG") else [])
     data = project / "data" / "local_dockerimage-replication" / "versions" / "1.33.yaml"
     for moment, number in moments:

@@ -21,6 +21,7 @@ from localcloud.services import Services
 def test_every_setting_has_a_default() -> None:
     layout = Layout.from_environment({})
     assert (layout.emulator_port, layout.source_registry_port, layout.charts_port) == (14566, 14567, 14568)
+    assert layout.image_builder_port == 14569
     assert layout.state == layout.project_folder / ".local"
     assert layout.ecr_host == "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 

@@ -22,14 +22,22 @@ DEPLOYMENT = "bundled"
 GROUP_AND_MODULE = "group-module"
 STACK = f"{PROJECT}-{DEPLOYMENT}-{GROUP_AND_MODULE}"
 OPEN_FINDINGS = ("Non-Compliant", "UNKNOWN")  # the others: Compliant, Suppressed, N/A
+REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 # What a build finds in variables that a manifest takes from elsewhere.
-GIVEN_BY_MODULES = "a-bucket/an-inventory.json"
+GIVEN_BY_MODULES = {
+    "S3FullPath": "a-bucket/an-inventory.json",
+    "DCVImageDigestUri": f"{REGISTRY}/a-repository@sha256:{'0' * 64}",
+    "DesktopImageDigestUris": json.dumps({"a-desktop": f"{REGISTRY}/a-desktop@sha256:{'0' * 64}"}),
+    "EksClusterName": "a-cluster",
+    "EksOidcArn": "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC",
+}
 # By the last word of the parameter's name; what is not here is JSON.
 GIVEN_BY_ENVIRONMENT = {
     "archive": "s3://a-bucket/an-archive.tgz",
     "key": "s3://a-bucket/a-key",
     "sha256": "0" * 64,
     "fingerprint": "0" * 40,
+    "endpoint": "http://127.0.0.1:2278",
 }
 
 
@@ -143,7 +151,11 @@ def parameter_variables(interface: Interface, use: ModuleUse) -> dict[str, str]:
 def _value(name: str, entry: Mapping[str, Any]) -> str:
     """As SeedFarmer puts it into the environment: strings as they are, the rest as JSON."""
     if "valueFrom" in entry:
-        given = GIVEN_BY_ENVIRONMENT.get(name.rpartition("-")[2], "{}")
-        return GIVEN_BY_MODULES if "moduleMetadata" in entry["valueFrom"] else given
+        taken = entry["valueFrom"].get("moduleMetadata")
+        return GIVEN_BY_MODULES[taken["key"]] if taken else _given_by_environment(name)
     value = entry["value"]
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _given_by_environment(name: str) -> str:
+    return GIVEN_BY_ENVIRONMENT.get(name.rpartition("-")[2], "{}")

@@ -6,17 +6,21 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
+import yaml
 from collection.modules import REPOSITORY
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+# For tests that are about the cloud and not about its modules: the other two take minutes to build.
+TWO_MODULES = ("replication-images", "desktops-dcv")
+DOCUMENT = "\n---\n"
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,9 @@ class LocalCloud:
                 for item in page["repositories"]
             ),
             buckets=frozenset(item["Name"] for item in self.client("s3").list_buckets()["Buckets"]),
+            secrets=frozenset(
+                item["Name"] for item in self.client("secretsmanager").list_secrets()["SecretList"]
+            ),
             parameters=frozenset(
                 item["Name"]
                 for page in self.client("ssm").get_paginator("describe_parameters").paginate()
@@ -125,12 +132,13 @@ class Inventory:
     repositories: frozenset[str]
     buckets: frozenset[str]
     parameters: frozenset[str]
+    secrets: frozenset[str]
 
     def beyond(self, other: "Inventory") -> set[str]:
         """What is here and not there."""
         return {
             f"{kind}: {name}"
-            for kind in ("stacks", "repositories", "buckets", "parameters")
+            for kind in ("stacks", "repositories", "buckets", "parameters", "secrets")
             for name in getattr(self, kind) - getattr(other, kind)
         }
 
@@ -140,7 +148,7 @@ def local_cloud(checkout: Path) -> Iterator[LocalCloud]:
     """A cloud of its own for some tests: its state lies in a short path, and `down` ends it."""
     # pytest's own temporary folders are too deep for the unix socket of a container engine.
     state = Path(tempfile.mkdtemp(prefix="airgap-", dir="/tmp"))
-    cloud = LocalCloud(checkout, state, _free_ports(3))
+    cloud = LocalCloud(checkout, state, _free_ports(4))
     try:
         yield cloud
     finally:
@@ -150,16 +158,37 @@ def local_cloud(checkout: Path) -> Iterator[LocalCloud]:
         shutil.rmtree(state, ignore_errors=True)
 
 
-def copy_repository(destination: Path) -> Path:
-    """A git repository with the working tree as it is now, tagged v0.0.1."""
+def copy_repository(destination: Path, modules: Collection[str] = ()) -> Path:
+    """A git repository with the working tree as it is now, tagged v0.0.1.
+
+    Args:
+        destination: folder to make.
+        modules: `{group}-{module}` of the local deployment that it keeps, when not all of them.
+    """
     listed = _git(REPOSITORY, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (REPOSITORY / name).is_file():
             target = destination / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, target)
+    if modules:
+        _keep_modules(destination, modules)
     commit_all(destination, "v0.0.1")
     return destination
+
+
+def _keep_modules(repository: Path, modules: Collection[str]) -> None:
+    """Take the other modules out of the local deployment; what stays is not rewritten."""
+    manifest = repository / "manifests" / "local" / "deployment.yaml"
+    text = manifest.read_text()
+    for group in yaml.safe_load(text)["groups"]:
+        path = repository / group["path"]
+        documents = path.read_text().split(DOCUMENT)
+        kept = [item for item in documents if f"{group['name']}-{yaml.safe_load(item)['name']}" in modules]
+        path.write_text(DOCUMENT.join(kept))
+        if not kept:
+            text = text.replace(f"  - name: {group['name']}\n    path: {group['path']}\n", "")
+    manifest.write_text(text)
 
 
 def commit_all(folder: Path, tag: str) -> None:
