@@ -1,6 +1,7 @@
 """A whole cluster of one node: API server, controllers, scheduler, kubelet and proxy, and pods that run."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from .certificates import make_certificates
 from .control_plane import (
     START_SECONDS,
+    TOKENS,
     ControlPlane,
     etcd_command,
     server_command,
@@ -95,6 +97,7 @@ def running_cluster(programs: Path, folder: Path) -> Iterator[Cluster]:
         docker_host = _start_docker(node, folder)
         cluster = Cluster(control_plane, node, folder, docker_host)
         pause_image(cluster.docker_host)
+        _start_names(cluster)
         _start_controllers(cluster, programs)
         _start_kubelet(cluster, programs)
         _wait(lambda: _is_ready(control_plane), cluster)
@@ -151,6 +154,13 @@ def _start_docker(node: Node, folder: Path) -> str:
         assert waiting, (folder / "dockerd.log").read_text("utf-8", "replace")[-3000:]
         time.sleep(0.1)
     return host
+
+
+def _start_names(cluster: Cluster) -> None:
+    control_plane, folder = cluster.control_plane, cluster.folder
+    script = Path(__file__).with_name("dns_server.py")
+    arguments = [cluster.node.address, control_plane.url, str(control_plane.authority), str(folder / TOKENS)]
+    cluster.node.start([sys.executable, "-I", str(script), *arguments], folder / "dns.log")
 
 
 def _start_controllers(cluster: Cluster, programs: Path) -> None:

@@ -59,8 +59,19 @@ class Node:
 def running_node() -> Iterator[Node]:
     """Make one; afterwards nothing of it is left."""
     name = f"kube{uuid.uuid4().hex[:8]}"
-    # The kernel ends every process of a process namespace whose first one ends, however that happens.
-    unshare = ["unshare", "--net", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
+    # The kernel ends every process of a process namespace whose first one ends, however that happens; and
+    # the first one when the test run ends.
+    unshare = [
+        "setpriv",
+        "--pdeathsig=KILL",
+        "unshare",
+        "--net",
+        "--mount",
+        "--propagation=private",
+        "--pid",
+        "--fork",
+        "--kill-child",
+    ]
     script = "echo $$ && exec sleep infinity"
     with subprocess.Popen(
         [*unshare, "--mount-proc", "sh", "-c", script],

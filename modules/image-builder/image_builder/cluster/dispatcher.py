@@ -14,7 +14,7 @@ from ..jobs.job import Job
 from ..jobs.store import JobNotFoundError, JobStore
 from .api import ClusterApi, ClusterError
 from .decide import Row, decide, needs_reasons
-from .observed import ClusterJob, cluster_job, pod_reasons
+from .observed import ClusterJob, cluster_job, last_words, pod_reasons
 from .queue import ClusterQueue
 from .template import job_of
 from .turn import turn
@@ -107,9 +107,11 @@ class Dispatcher(Executor):
         self, api: ClusterApi, found: list[ClusterJob], now: int, rows: dict[uuid.UUID, Row]
     ) -> int:
         """Bring the Jobs that are there to their ends; how many go on."""
-        reasons = pod_reasons(await api.pods()) if needs_reasons(found, rows) else {}
+        pods = await api.pods() if needs_reasons(found, rows) else []
         start_timeout = int(self._start_timeout.total_seconds() * 1000)
-        decisions = decide(found, rows, reasons, now, start_timeout)
+        decisions = decide(found, rows, pod_reasons(pods), now, start_timeout)
+        for job, words in last_words(pods).items():
+            log.warning("the pod of %s ended with: %s", job, words)
         for broken in decisions.broken:
             log.warning("job %s: attempt %d ended: %s", broken.job_id, broken.attempt, broken.reason)
             await self._queue.broke(broken)

@@ -66,6 +66,18 @@ def pod_reasons(pods: list[Manifest]) -> dict[str, str]:
     return reasons
 
 
+def last_words(pods: list[Manifest]) -> dict[str, str]:
+    """Job name -> the end of what its pods have written before they failed: for the service's own log."""
+    words: dict[str, str] = {}
+    for pod in pods:
+        job = (pod["metadata"].get("labels") or {}).get("job-name")
+        for container in (pod.get("status") or {}).get("containerStatuses") or ():
+            terminated = (container.get("state") or {}).get("terminated") or {}
+            if job and terminated.get("exitCode") and terminated.get("message"):
+                words[job] = terminated["message"]
+    return words
+
+
 def _pod_reason(status: Manifest) -> str:
     """OOMKilled, ImagePullBackOff, Evicted, Unschedulable and their like, with what else is said."""
     for container in status.get("containerStatuses") or ():

@@ -7,6 +7,7 @@ import signal
 import uuid
 
 from ..api.services import Services
+from ..database.migrate import is_current
 from ..jobs.builder import Builder
 from ..jobs.job import Job
 from ..jobs.patience import insistently
@@ -27,9 +28,12 @@ async def run_job(settings: ServiceSettings, builder: Builder, job_id: uuid.UUID
     0 says that the job has ended, well or badly: that stands in the database. A signal gives the job back.
 
     Raises:
-        UserError: there is no such job.
+        UserError: there is no such job, or the database belongs to another version.
     """
     services = Services.of(settings, builder)
+    if not await insistently(lambda: is_current(services.database)):
+        await services.database.close()
+        raise UserError(f"the database {settings.database} has other tables than this version needs")
     ended = asyncio.Event()
     workers = _workers(services, builder, job_id, ended)
     working = asyncio.create_task(workers.run())

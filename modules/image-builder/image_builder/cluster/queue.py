@@ -57,7 +57,7 @@ class ClusterQueue:
         )
 
         async def work(connection: AsyncConnection) -> list[tuple[uuid.UUID, int, bool]]:
-            return [row._tuple() for row in await connection.execute(ready)]
+            return [(row.id, row.attempt, row.cancel_requested) for row in await connection.execute(ready)]
 
         waiting = []
         for job_id, attempt, cancel_requested in await self._database.read(work):

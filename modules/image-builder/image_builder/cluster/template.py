@@ -76,7 +76,10 @@ def job_of(
     )
     pod = spec["template"]["spec"]
     pod["restartPolicy"] = "Never"
-    pod["containers"][0]["args"] = ["job", "run", str(job_id)]
+    container = pod["containers"][0]
+    container["args"] = ["job", "run", str(job_id)]
+    # The end of its output, which the service writes to its own log when the pod fails.
+    container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     return job
 
 
