@@ -16,7 +16,7 @@ def test_a_module_has_the_files_that_every_module_has(module: Module) -> None:
 def test_requirements_hold_every_package_that_a_build_installs(all_modules: list[Module]) -> None:
     """Direct and transitive; `./scripts/pin-requirements` writes them from uv.lock."""
     assert all_modules
-    assert [module.name for module in pins.outdated()] == []
+    assert list(pins.outdated()) == []
 
 
 def test_requirements_are_pinned_as_the_repository_tested_them(module: Module) -> None:

@@ -25,7 +25,8 @@ def run(command: Callable[[], int]) -> int:
 
 def _aws_message(error: Exception) -> str | None:
     """What AWS, or the way to it, has to say; None for an error of our own."""
-    # Slow to load, and a command that does without AWS does not need it.
+    if "botocore" not in sys.modules:  # nobody has spoken with AWS; an image may even lack the package
+        return None
     from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, ClientError):
