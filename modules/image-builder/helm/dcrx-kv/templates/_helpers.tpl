@@ -73,10 +73,6 @@ autoscaling/v1
 {{- if .Capabilities.APIVersions.Has "policy/v1" -}}policy/v1{{- else -}}policy/v1beta1{{- end }}
 {{- end }}
 
-{{- define "dcrx-kv.ingressVersion" -}}
-{{- if .Capabilities.APIVersions.Has "networking.k8s.io/v1/Ingress" -}}networking.k8s.io/v1{{- else -}}networking.k8s.io/v1beta1{{- end }}
-{{- end }}
-
 {{/* Whether build pods have users of their own; left to the cluster's version when nothing is said. */}}
 {{- define "dcrx-kv.buildsHostUsers" -}}
 {{- if kindIs "bool" .Values.builds.hostUsers -}}

@@ -6,9 +6,7 @@ is removed as a whole.
 
 import asyncio
 import contextlib
-import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from .sandbox import Sandbox
 # What it takes is counted here, where all its files can be seen.
 _PULL = (
     'buildah --root "$1" --runroot "$2" --storage-driver overlay pull --quiet '
-    f'--signature-policy "$3" "oci:$4:base" && du -sxk "$1" | cut -f1 > "$1/{STORE_SIZE}"'
+    f'--signature-policy "$3" "dir:$4" && du -sxk "$1" | cut -f1 > "$1/{STORE_SIZE}"'
 )
 _REMOVE = 'rm -rf -- "$@"'
 _LOG = 64 * 1024  # bytes
@@ -63,7 +61,7 @@ class BaseStores:
         return store
 
     async def _make(self, base: Base, blobs: list[Path], sandbox: Sandbox, job: Path, store: Path) -> None:
-        layout = await asyncio.to_thread(write_layout, base, blobs, job)
+        image = await asyncio.to_thread(write_image, base, blobs, job)
         part = await asyncio.to_thread(self._begin)
         new = part.path
         sandbox.own(new)
@@ -73,7 +71,7 @@ class BaseStores:
                 _PULL,
                 # By its name in the build's folder: buildah makes an image's name of this path, and not all
                 # paths can be one.
-                [new, job / "pull-run", job / "policy.json", layout.name],
+                [new, job / "pull-run", job / "policy.json", image.name],
                 job,
                 lines.append,
                 log_limit=_LOG,
@@ -99,31 +97,21 @@ def image_id(base: Base) -> str:
     return digest_of(base.raw_config).partition(":")[2]
 
 
-def write_layout(base: Base, blobs: list[Path], job: Path) -> Path:
-    """A base as an OCI image layout, whose layers are links to the cache."""
-    assert base.manifest is not None, "scratch has no layout"  # noqa: S101 - see BaseStores.of
-    layout = job / f"layout-{image_id(base)[:12]}"
-    folder = layout / "blobs" / "sha256"
+def write_image(base: Base, blobs: list[Path], job: Path) -> Path:
+    """A base as a folder that buildah reads (`dir:` transport), whose layers are links to the cache.
+
+    Not as an OCI layout, for buildah finds no manifests of Docker's format in one.
+    """
+    assert base.manifest is not None, "scratch has no image"  # noqa: S101 - see BaseStores.of
+    folder = job / f"base-{image_id(base)[:12]}"
     folder.mkdir(parents=True)
-    contents: Mapping[str, bytes] = {
-        base.manifest.digest: base.manifest.raw,
-        digest_of(base.raw_config): base.raw_config,
-    }
-    for digest, content in contents.items():
-        (folder / digest.partition(":")[2]).write_bytes(content)
+    (folder / "version").write_text("Directory Transport Version: 1.1\n", encoding="ascii")
+    (folder / "manifest.json").write_bytes(base.manifest.raw)
+    (folder / image_id(base)).write_bytes(base.raw_config)
     for layer, blob in zip(base.layers, blobs, strict=True):
         with contextlib.suppress(FileExistsError):
             (folder / layer.digest.partition(":")[2]).symlink_to(blob)
-    (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}', encoding="utf-8")
-    entry = {
-        "mediaType": base.manifest.media_type,
-        "digest": base.manifest.digest,
-        "size": len(base.manifest.raw),
-        "annotations": {"org.opencontainers.image.ref.name": "base"},
-    }
-    index = {"schemaVersion": 2, "manifests": [entry]}
-    (layout / "index.json").write_text(json.dumps(index), encoding="utf-8")
-    return layout
+    return folder
 
 
 async def remove(folders: list[Path], sandbox: Sandbox, job: Path) -> None:
