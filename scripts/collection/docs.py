@@ -96,12 +96,14 @@ def _generated(module: Module) -> dict[Path, str]:
         made[module.readme] = _named(
             module.readme, lambda: _between(with_tables, "images", image_table(images))
         )
-    chart = module.folder / "chart"
-    if chart.is_dir():
-        readme = chart / "README.md"
-        of_chart = _read(readme)
-        made[readme] = _named(readme, lambda: _between(of_chart, "values", values_table(chart)))
-    return made
+    folders = [module.folder / "chart", *sorted(module.folder.glob("helm/*"))]
+    return made | dict(_of_chart(folder) for folder in folders if folder.is_dir())
+
+
+def _of_chart(chart: Path) -> tuple[Path, str]:
+    readme = chart / "README.md"
+    text = _read(readme)
+    return readme, _named(readme, lambda: _between(text, "values", values_table(chart)))
 
 
 def _named(path: Path, make: Callable[[], str]) -> str:

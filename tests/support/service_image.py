@@ -1,17 +1,18 @@
 """The image of image-builder's service in the container engine, built by the module's own code."""
 
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from image_builder.service_image import recipe
+from image_builder.release.image import BASE_PARAMETER, service_recipe
+from image_builder.settings import Parameters
 from image_builder.shared_build.engine import Engine
 from image_builder.shared_build.publish import build
 
 from .debian_base import debian_base
-
-_BASE_PARAMETER = "base-image"
 
 
 @contextmanager
@@ -28,5 +29,7 @@ def service_image() -> Iterator[str]:
 
 def build_service_image(base: str, reference: str) -> None:
     """Build it on an image that the engine holds, and tag the result."""
-    with Engine.private() as engine:
-        build(engine, recipe(engine.inspect(base, _BASE_PARAMETER), {}), {}, reference, _BASE_PARAMETER)
+    with Engine.private() as engine, tempfile.TemporaryDirectory(prefix="image-inputs-") as private:
+        found = engine.inspect(base, BASE_PARAMETER)
+        recipe = service_recipe(Parameters(), found, Path(private), Path.home())
+        build(engine, recipe, recipe.labels, reference, BASE_PARAMETER)

@@ -42,9 +42,10 @@ python_packages() {
         --no-compile --require-hashes --only-binary=:all: --target="$HOME_FOLDER" --requirement "$requirements"
     # Programs of packages, which name this stage's Python, and tests of C code.
     rm -rf "${HOME_FOLDER:?}/bin" "$HOME_FOLDER/greenlet/tests" "$HOME_FOLDER"/*.dist-info/RECORD
-    find "$HOME_FOLDER" -name '*.pyi' -delete
-    find "$HOME_FOLDER" -name '*.c' -delete
-    find "$HOME_FOLDER" -name '*.h' -delete
+    find "$HOME_FOLDER" -type f '(' -name '*.pyi' -o -name '*.c' -o -name '*.h' ')' -delete
+    # Of AWS the service knows ECR, S3, and what its credentials come from.
+    find "$HOME_FOLDER/botocore/data" -mindepth 1 -maxdepth 1 -type d \
+        -not '(' -name ecr -o -name s3 -o -name sts -o -name sso -o -name sso-oidc ')' -exec rm -rf {} +
     compile "$HOME_FOLDER"
 }
 

@@ -79,18 +79,8 @@ spec:
           volumeMounts:
             - name: builds
               mountPath: /tmp/image-builder
-            {{- if .Values.inventoryConfigMap }}
-            - name: inventory
-              mountPath: /etc/image-builder/inventory
-              readOnly: true
-            {{- end }}
       volumes:
         - name: builds
           emptyDir:
             sizeLimit: {{ .Values.builds.disk }}
-        {{- if .Values.inventoryConfigMap }}
-        - name: inventory
-          configMap:
-            name: {{ .Values.inventoryConfigMap }}
-        {{- end }}
 {{- end }}
