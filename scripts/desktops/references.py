@@ -16,6 +16,7 @@ from .launch import Launch
 
 SIZES = ((800, 600), (1024, 768), (1280, 720), (1366, 768), (1920, 1080), (2560, 1440))  # pixels
 STILL_SECONDS, SECONDS = 4.0, 15.0  # a cursor that blinks is never still
+START_STILL_SECONDS, START_SECONDS = 20.0, 60.0  # large desktops show nothing for a while
 
 
 def main(name: str) -> int:
@@ -25,6 +26,8 @@ def main(name: str) -> int:
     image = catalogue.find(catalogue.load(), name)
     shots = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     with pod.running(docker, Launch(workshop.image(name), image.family, restricted=True)) as desktop:
+        with desktop.connect() as client:
+            client.wait_until_still(START_STILL_SECONDS, START_SECONDS)
         for size in SIZES:
             with desktop.connect() as client:
                 client.resize(*size)
