@@ -10,10 +10,11 @@ import sys
 from localcloud.errors import LocalCloudError
 
 from . import desktops, local
+from .builder import measure as builder
 from .replication import measure as replication
 from .result import Report, keep, print_report
 
-DEFAULT_RUNS = {"local": 3, "replication": 5, "desktops": 50}
+DEFAULT_RUNS = {"local": 3, "replication": 5, "desktops": 50, "builder": 30}
 
 
 def main(arguments: list[str]) -> int:
@@ -49,6 +50,8 @@ def _measure(options: argparse.Namespace) -> Report:
         return local.measure(runs)
     if options.name == "desktops":
         return desktops.measure(runs)
+    if options.name == "builder":
+        return builder.measure(builder.Extent(runs, options.only or builder.PARTS))
     full = options.full or bool(os.environ.get("AIRGAP_LONG"))
     return replication.measure(replication.Extent(runs, full, options.only or replication.PARTS))
 
@@ -66,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     beside.add_argument("--full", action="store_true", help="200 runs with faults, not 10 (as AIRGAP_LONG)")
     beside.add_argument(
         "--only", action="append", choices=replication.PARTS, help="one part; can be given several times"
+    )
+    ordered = commands.add_parser("builder", help="image-builder beside buildah and docker")
+    _common(ordered)
+    ordered.add_argument(
+        "--only", action="append", choices=builder.PARTS, help="one part; can be given several times"
     )
     return parser
 
