@@ -87,13 +87,9 @@ class Bench:
         ours, peers = self._in_turn(copying(self.base), "copied", self.peers)
         milliseconds = {name: [1000 * each for each in runs] for name, runs in peers.items()}
         mine = [1000 * each for each in ours]
-        results.append(
-            Result.of_runs("assembled_p50_ms", "ms", mine, Goal("ours", "<=", 30.0), milliseconds)
-        )
+        results.append(Result.of_runs("assembled_p50_ms", "ms", mine, Goal("ours", "<=", 30.0), milliseconds))
         beside = {"buildah": milliseconds["buildah"]}
-        results.append(
-            Result.of_runs("assembled_vs_buildah", "ms", mine, Goal("ratio", ">=", 8.0), beside)
-        )
+        results.append(Result.of_runs("assembled_vs_buildah", "ms", mine, Goal("ratio", ">=", 8.0), beside))
 
     def commands(self, results: list[Result], notes: list[str]) -> None:
         """Requests with RUN: what the service adds to buildah itself."""
@@ -161,7 +157,9 @@ def _accepts(
     results.append(Result.of_runs("accepts_per_s_sqlite", "/s", sqlite, Goal("ours", ">=", 200.0)))
     with progress.step("accepts on PostgreSQL"):
         server = lab.postgres()
-        durable = f"fsync {server.ask('SHOW fsync')}, synchronous_commit {server.ask('SHOW synchronous_commit')}"
+        durable = (
+            f"fsync {server.ask('SHOW fsync')}, synchronous_commit {server.ask('SHOW synchronous_commit')}"
+        )
         postgres = _rates(lab, base, {"DCRX_KV_DATABASE_URI": server.new_database("accepts")})
     results.append(Result.of_runs("accepts_per_s_postgres", "/s", postgres, Goal("ours", ">=", 500.0)))
     notes.append(

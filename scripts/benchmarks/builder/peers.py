@@ -145,4 +145,3 @@ class DockerEngine:
     def __exit__(self, *_: object) -> None:
         self._services.stop_all()
         clean_up_engine(self._layout)
-

@@ -4,25 +4,23 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ..waiting import to_its_end
 from .address import DatabaseAddress
+from .local import LocalDatabase
 
 Result = TypeVar("Result")
 
 POOL_SIZE = 10  # connections per process
 POOL_WAIT = 5.0  # seconds until a connection has to be free
 CONNECT_WAIT = 5.0  # seconds until a server has to answer
-SQLITE_BUSY_WAIT = 30_000  # milliseconds until another process has to be done writing
 RETRY_DELAY = (0.05, 1.0)  # seconds: the first delay and the longest
 
 log = logging.getLogger(__name__)
@@ -38,9 +36,8 @@ class Database:
     def __init__(self, address: DatabaseAddress, patience: timedelta = timedelta()) -> None:
         self.address = address
         self._patience = patience.total_seconds()
-        self._engine = _engine(address)
-        # SQLite has one writer at a time. A second connection that waited for the lock would poll for it.
-        self._writer = _sqlite_writer(address) if address.is_sqlite else self._engine
+        self._server = None if address.is_sqlite else _engine(address)
+        self._local = LocalDatabase(address) if address.is_sqlite else None
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """What `work` reads. Repeated while the database is away.
@@ -48,7 +45,7 @@ class Database:
         Raises:
             DatabaseUnavailableError: it was away for longer than the service is patient.
         """
-        return await self._patiently(lambda: self._once(self._engine, work))
+        return await self._patiently(lambda: self._read_once(work))
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """What `work` writes and returns, committed. Repeated while the database is away.
@@ -63,13 +60,9 @@ class Database:
 
     async def write_once(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """`write` with a single try."""
-        return await self._once(self._writer, work)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction that writes, without a second try."""
-        async with self._writer.begin() as connection:
-            yield connection
+        if self._local:
+            return await to_its_end(self._local.write(work))
+        return await self._once(work)
 
     def impatient(self) -> "Database":
         """The same database, with the same connections, tried only once."""
@@ -79,20 +72,20 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._engine.dispose()
-        if self._writer is not self._engine:
-            await self._writer.dispose()
+        if self._local:
+            await self._local.close()
+        if self._server:
+            await self._server.dispose()
 
-    async def _once(
-        self, engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[Result]]
-    ) -> Result:
-        async def whole() -> Result:
-            async with engine.begin() as connection:
-                return await work(connection)
+    async def _read_once(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        if self._local:
+            return await to_its_end(self._local.read(work))
+        return await self._once(work)
 
-        # A thread works for each connection to SQLite. Closing one in the middle of its work, as SQLAlchemy
-        # does after a cancellation, sometimes never ends, and with it the service's stop.
-        return await (to_its_end(whole()) if self.address.is_sqlite else whole())
+    async def _once(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        assert self._server is not None  # noqa: S101 - or the database is local
+        async with self._server.begin() as connection:
+            return await work(connection)
 
     async def _patiently(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         deadline = time.monotonic() + self._patience
@@ -137,10 +130,6 @@ def is_outage(error: BaseException) -> bool:
 
 
 def _engine(address: DatabaseAddress) -> AsyncEngine:
-    if address.is_sqlite:
-        engine = create_async_engine(address.url, pool_size=4, pool_timeout=60, hide_parameters=True)
-        _prepare_sqlite(engine, "BEGIN")
-        return engine
     waits: dict[str, Any] = (
         {"timeout": CONNECT_WAIT, "command_timeout": 30}
         if address.url.drivername.startswith("postgresql")
@@ -156,31 +145,3 @@ def _engine(address: DatabaseAddress) -> AsyncEngine:
         connect_args=waits,
         hide_parameters=True,
     )
-
-
-def _sqlite_writer(address: DatabaseAddress) -> AsyncEngine:
-    engine = create_async_engine(
-        address.url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True
-    )
-    _prepare_sqlite(engine, "BEGIN IMMEDIATE")
-    return engine
-
-
-def _prepare_sqlite(engine: AsyncEngine, begin: str) -> None:
-    """Write-ahead log, every commit on the disk, and transactions that begin when we say so."""
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: Any, _record: object) -> None:  # noqa: ANN401
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for statement in (
-            f"PRAGMA busy_timeout = {SQLITE_BUSY_WAIT}",
-            "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = FULL",
-        ):
-            cursor.execute(statement)
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begun(connection: Any) -> None:  # noqa: ANN401
-        connection.exec_driver_sql(begin)
