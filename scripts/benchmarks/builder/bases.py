@@ -20,7 +20,7 @@ MEBIBYTE = 2**20
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-_APPLETS = "sh cat cp echo id ls mkdir seq sleep true".split()
+_APPLETS = ["sh", "cat", "cp", "echo", "id", "ls", "mkdir", "seq", "sleep", "true"]
 
 
 def push_small(registry: Registry, repository: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from localcloud.errors import LocalCloudError
 
-_LOOK_EVERY = 0.002  # seconds between looks at a job
+_WAIT = 20  # seconds that one answer about a job waits for its end
 _PATIENCE = 600.0  # seconds that a job may take
 _FINAL = ("DONE", "FAILED", "CANCELLED")
 
@@ -38,20 +38,19 @@ class Client:
         """Order an image; the job's id."""
         return str(self._ask("POST", "/jobs/images/create", json.dumps(order))["job_id"])
 
-    def wait(self, job: str, look_every: float = _LOOK_EVERY) -> dict[str, Any]:
-        """The job, when it has ended well; looked at every so many seconds.
+    def wait(self, job: str) -> dict[str, Any]:
+        """The job, when it has ended well.
 
         Raises:
             LocalCloudError: it has ended otherwise, or not at all.
         """
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
-            found = self._ask("GET", f"/jobs/images/{job}/get")
+            found = self._ask("GET", f"/jobs/images/{job}/get?wait={_WAIT}")
             if found["status"] in _FINAL:
                 if found["status"] != "DONE":
                     raise LocalCloudError(f"job {job} ended {found['status']}: {found['context']}")
                 return found
-            time.sleep(look_every)
         raise LocalCloudError(f"job {job} did not end within {_PATIENCE:.0f} s")
 
     def build(self, order: Mapping[str, Any]) -> tuple[float, str]:

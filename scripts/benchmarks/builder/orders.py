@@ -44,7 +44,7 @@ def copying(base: str) -> Make:
     def make(name: str) -> Recipe:
         tag, mark = secrets.token_hex(6), secrets.token_hex(16)
         files = {"app.py": f"print('{mark}')\n".encode() * 40, "settings.json": b'{"debug": false}\n'}
-        layers = [
+        layers: list[dict[str, Any]] = [
             {"layer_type": "copy", "source": "app.py", "destination": "/srv/app.py"},
             {"layer_type": "copy", "source": "settings.json", "destination": "/srv/settings.json"},
             {"layer_type": "workdir", "path": "/srv"},
@@ -80,7 +80,7 @@ def running(base: str) -> Make:
 def configured(base: str, name: str) -> dict[str, Any]:
     """An order that only sets the configuration, each of another value."""
     mark = secrets.token_hex(16)
-    layers = [
+    layers: list[dict[str, Any]] = [
         {"layer_type": "env", "keys": ["MARK"], "values": [mark]},
         {"layer_type": "entrypoint", "command": ["echo", mark]},
     ]

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +16,15 @@ from localcloud.layout import Layout
 from localcloud.progress import Progress
 from localcloud.services import Services
 
-from .orders import TEAM, Recipe
+from .orders import Recipe
 
 
 class Peer(Protocol):
     """Builds and pushes."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Of the program."""
 
     def warm(self, base: str) -> None:
         """Pull the base."""

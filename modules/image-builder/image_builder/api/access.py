@@ -1,4 +1,7 @@
-"""Who may call: the dependencies of the endpoints."""
+"""Who may call: the dependencies of the endpoints.
+
+They are asynchronous, also those that wait for nothing: others would each be called in a thread.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -18,7 +21,7 @@ _cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="set by /users
 _bearer = HTTPBearer(auto_error=False, description="the same token in a header")
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """The service that the request came to."""
     services: Services = request.app.state.services
     return services
@@ -35,7 +38,7 @@ class Caller:
     token: Token
 
 
-def same_origin(request: Request) -> None:
+async def same_origin(request: Request) -> None:
     """Refuse what a page of another origin makes a browser send, with the user's cookie.
 
     Browsers name the origin in every request that changes something (Fetch standard, 3.1); other programs
@@ -65,7 +68,7 @@ async def caller(
 SignedIn = Annotated[Caller, Depends(caller)]
 
 
-def administrator(signed_in: SignedIn) -> Caller:
+async def administrator(signed_in: SignedIn) -> Caller:
     """The signed-in user, who has to be an administrator."""
     if not signed_in.user.administrator:
         raise HTTPException(403, "only an administrator may do this")

@@ -22,6 +22,8 @@ from .models import ImageOrder, JobList, JobMetadata, NamedRegistry
 from .services import Services
 
 CANCEL_WAIT = 3.0  # seconds that the answer to a cancel waits for the build's end
+MOST_WAIT = 20  # seconds that a client can have the answer about a job wait for its end
+END_LOOK = 0.5  # seconds between looks for an end in another process
 CANCEL_LOOK = 0.1  # seconds between looks
 
 router = APIRouter(
@@ -70,9 +72,19 @@ async def list_jobs(
 
 
 @router.get("/{job_id}/get", responses=NOT_FOUND)
-async def get_job(job_id: uuid.UUID, services: ServicesHere, caller: SignedIn) -> JobMetadata:
-    """A job, as far as it has come."""
-    return JobMetadata.of(await visible_job(services, caller, job_id))
+async def get_job(
+    job_id: uuid.UUID,
+    services: ServicesHere,
+    caller: SignedIn,
+    wait: Annotated[float, Query(ge=0, le=MOST_WAIT, description="seconds to wait for the job's end")] = 0,
+) -> JobMetadata:
+    """A job, as far as it has come, or when it has ended."""
+    job = await visible_job(services, caller, job_id)
+    until = time.monotonic() + wait
+    while not job.status.is_final and (left := until - time.monotonic()) > 0:
+        await services.recent.wait(job_id, min(left, END_LOOK))
+        job = await services.job(job_id)
+    return JobMetadata.of(job)
 
 
 @router.delete("/{job_id}/cancel", responses=NOT_FOUND)

@@ -189,4 +189,5 @@ def _executor(
         max_attempts=settings.job_max_attempts,
         accepted=intake.accepted,
         ended=ended,
+        quiet=intake.quiet,
     )

@@ -15,6 +15,7 @@ from ..layers.request import ImageRequest
 from ..locks import Uses, own_folder
 from ..oci.errors import RegistryError
 from ..oci.manifests import Manifest
+from ..oci.reference import Reference
 from ..oci.registry import Repository
 from .assembled.build import Indexes
 from .bases import Bases
@@ -24,17 +25,18 @@ from .commands.stores import BaseStores
 from .errors import BuildError, CancelledBuildError, LimitExceededError, PushError
 from .hosts import HostPolicy
 from .known import KnownImages, key_of
-from .preparation import Resources, prepare
+from .preparation import Prepared, Resources, prepare
 from .push import find, push
 from .registries import Registries, registries, service_transport
 from .result import BuildContext, BuildResult, Phase
 from .settings import BuildSettings
-from .stages import plan
+from .stages import Plan, plan
 from .tidying import BUILD, tidy_up
 from .ways import AssembledWay, Way
 
 Log = Callable[[str], None]
 
+_LITTLE = 256 * 1024  # bytes
 _TIDY_WITHIN = 5.0  # seconds that the end waits for; the next start goes on with the rest
 
 logger = logging.getLogger(__name__)
@@ -175,7 +177,7 @@ class Builder:
             resources = Resources(self._settings, self._bases, self._policy)
             prepared = await prepare(request, steps, context, places, resources, folder, log)
             watch.lap("resolve")
-            key = await asyncio.to_thread(key_of, steps, prepared, places.target)
+            key = await _key(steps, prepared, places.target)
             known = await self._again(key, places, context, watch)
             if known:
                 log(f"the image is known: {known.digest}")
@@ -259,3 +261,10 @@ class _Watch:
     def timings(self) -> dict[str, float]:
         """All parts, and the whole."""
         return {**self._laps, "total": self._last - self._begin}
+
+
+async def _key(plan: Plan, prepared: Prepared, target: Reference) -> str | None:
+    """What an image is made from; much is read in a thread, which for little would take the longest."""
+    if sum(node.size for node in prepared.files.values()) < _LITTLE:
+        return key_of(plan, prepared, target)
+    return await asyncio.to_thread(key_of, plan, prepared, target)

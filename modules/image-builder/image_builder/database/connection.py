@@ -4,7 +4,8 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -64,6 +65,12 @@ class Database:
             return await to_its_end(self._local.write(work))
         return await self._once(work)
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction of a database server, without a second try, for as long as the block takes."""
+        async with self._connected.begin() as connection:
+            yield connection
+
     def impatient(self) -> "Database":
         """The same database, with the same connections, tried only once."""
         copied = copy.copy(self)
@@ -83,9 +90,13 @@ class Database:
         return await self._once(work)
 
     async def _once(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-        assert self._server is not None  # noqa: S101 - or the database is local
-        async with self._server.begin() as connection:
+        async with self._connected.begin() as connection:
             return await work(connection)
+
+    @property
+    def _connected(self) -> AsyncEngine:
+        assert self._server is not None, "the database is a file"  # noqa: S101
+        return self._server
 
     async def _patiently(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         deadline = time.monotonic() + self._patience

@@ -37,6 +37,7 @@ class Attempt:
     timeout: timedelta
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     lost: bool = False
+    _last_words: list[str] = field(default_factory=list)  # the end of the log, written with the job's own
 
     async def run(self) -> Job | None:
         """Build, push and write down how it ended; None when that is somebody else's by now."""
@@ -46,7 +47,9 @@ class Attempt:
                 return None
             size, digest = (built.size, built.digest) if built else (0, None)
             return await insistently(
-                lambda: self.store.finish(self.claim, status, context, size=size, digest=digest)
+                lambda: self.store.finish(
+                    self.claim, status, context, size=size, digest=digest, log=self._last_words
+                )
             )
         except LostLeaseError:
             log.warning("job %s: another worker has it now", self.claim.job.id)
@@ -98,8 +101,8 @@ class Attempt:
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
-            if not self.lost:
-                await writer.flush()
+            async with writer.taken() as texts:
+                self._last_words = texts
 
     async def _within_time(self, building: "asyncio.Task[Built]") -> Built:
         try:
@@ -129,10 +132,12 @@ class _Reports:
         self.writer.log(text)
 
     async def advance(self, status: Status, digest: str | None = None) -> None:
-        await self.writer.flush()
-        if self.attempt.lost:
-            raise LostLeaseError("the lease is gone")
-        await insistently(lambda: self.attempt.store.advance(self.attempt.claim, status, digest=digest))
+        async with self.writer.taken() as texts:
+            if self.attempt.lost:
+                raise LostLeaseError("the lease is gone")
+            await insistently(
+                lambda: self.attempt.store.advance(self.attempt.claim, status, digest=digest, log=texts)
+            )
 
 
 def _without(secrets: list[str], text: str) -> str:

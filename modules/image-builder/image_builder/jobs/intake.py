@@ -12,6 +12,7 @@ from .job import Job, NewJob
 from .store import JobStore, QueueFull
 
 BATCH = 256  # jobs in one transaction
+CALM = 0.005  # seconds without a request after which it is quiet
 
 
 class QueueFullError(Exception):
@@ -42,7 +43,12 @@ class _Waiting:
 
 
 class Intake:
-    """Turns requests into rows. `run` has to be running."""
+    """Turns requests into rows. `run` has to be running.
+
+    Attributes:
+        accepted: set when there is something new to build.
+        quiet: set when no request has come for a moment.
+    """
 
     def __init__(self, store: JobStore, limit: int, patience: timedelta) -> None:
         self._store = store
@@ -50,7 +56,10 @@ class Intake:
         self._patience = patience.total_seconds()
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
-        self.accepted = asyncio.Event()  # set when there is something new to build
+        self.accepted = asyncio.Event()
+        self.quiet = asyncio.Event()
+        self.quiet.set()
+        self._calm: asyncio.TimerHandle | None = None
 
     async def submit(self, job: NewJob) -> Job:
         """The accepted job; it is in the database when this returns.
@@ -62,6 +71,7 @@ class Intake:
         answer: asyncio.Future[Job | QueueFull] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(job, time.monotonic() + self._patience, answer))
         self._arrived.set()
+        self._not_quiet()
         outcome = await answer
         if isinstance(outcome, QueueFull):
             raise QueueFullError(outcome.limit, outcome.current)
@@ -74,6 +84,12 @@ class Intake:
             batch = self._next_batch()
             if batch:
                 await self._write(batch)
+
+    def _not_quiet(self) -> None:
+        self.quiet.clear()
+        if self._calm is not None:
+            self._calm.cancel()
+        self._calm = asyncio.get_running_loop().call_later(CALM, self.quiet.set)
 
     def _next_batch(self) -> list[_Waiting]:
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]

@@ -25,6 +25,8 @@ from ..waiting import to_its_end
 from .builder import BuildCancelledError, Builder, BuildFailedError, Built, Order, Progress
 from .job import Status
 
+QUICK = 0.05  # seconds; a phase that is over sooner is not written down
+
 
 class LocalBuilder(Builder):
     """Has images built on this machine; an asynchronous context manager that owns the connections."""
@@ -104,14 +106,15 @@ class _Phases:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._latest: Status | None = None
+        self._soon: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
 
     def reached(self, phase: Phase) -> None:
         """The build is in this phase; the last one is told by `pushing`."""
         if phase is not Phase.PUSHING:
             self._latest = Status[phase.name]
-            if self._writing is None or self._writing.done():
-                self._writing = asyncio.create_task(self._write())
+            if self._soon is None:
+                self._soon = asyncio.get_running_loop().call_later(QUICK, self._begin)
 
     async def pushing(self, digest: str) -> None:
         """The image is about to be pushed; the job has to be ours still.
@@ -125,8 +128,15 @@ class _Phases:
     async def written(self) -> None:
         """Wait until nothing is being written any more; what was not begun is left out."""
         self._latest = None
+        if self._soon is not None:
+            self._soon.cancel()
         if self._writing is not None:
             await self._writing
+
+    def _begin(self) -> None:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+        self._soon = None
 
     async def _write(self) -> None:
         while self._latest is not None:

@@ -1,7 +1,8 @@
 """Writes a job's log: what comes within a short time goes to the database together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 GATHER = 0.2  # seconds that a line waits for others
 CHUNK = 64 * 1024  # characters in one entry
@@ -35,12 +36,18 @@ class LogWriter:
 
     async def flush(self) -> None:
         """Write what has come so far."""
+        async with self.taken() as texts:
+            if texts:
+                await self._append(texts)
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[list[str]]:
+        """What has come so far, for the caller to write; nothing else is written meanwhile."""
         async with self._writing:
             text = "".join(self._parts)
             self._parts.clear()
             self._arrived.clear()
-            if text:
-                await self._append([text[at : at + CHUNK] for at in range(0, len(text), CHUNK)])
+            yield [text[at : at + CHUNK] for at in range(0, len(text), CHUNK)]
 
 
 def _storable(text: str) -> str:

@@ -1,5 +1,6 @@
 """Jobs that ended a short while ago, in memory: they are asked for most and change no more."""
 
+import asyncio
 import time
 import uuid
 from collections import OrderedDict
@@ -16,12 +17,29 @@ class RecentJobs:
     def __init__(self, max_age: timedelta) -> None:
         self._max_age = max_age.total_seconds()
         self._jobs: OrderedDict[uuid.UUID, tuple[float, Job]] = OrderedDict()
+        self._awaited: dict[uuid.UUID, list[asyncio.Future[None]]] = {}
 
     def add(self, job: Job) -> None:
         """Keep a job that has ended."""
         self._jobs[job.id] = (time.monotonic(), job)
         if len(self._jobs) > MOST:
             self._jobs.popitem(last=False)
+        for waiting in self._awaited.get(job.id, []):
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def wait(self, job_id: uuid.UUID, seconds: float) -> None:
+        """Wait until a job ends in this process, or the time is up."""
+        if job_id in self._jobs:
+            return
+        waiting = asyncio.get_running_loop().create_future()
+        self._awaited.setdefault(job_id, []).append(waiting)
+        try:
+            await asyncio.wait([waiting], timeout=seconds)
+        finally:
+            self._awaited[job_id].remove(waiting)
+            if not self._awaited[job_id]:
+                del self._awaited[job_id]
 
     def get(self, job_id: uuid.UUID) -> Job | None:
         """The job, if it is here."""

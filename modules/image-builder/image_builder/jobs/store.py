@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -136,7 +136,7 @@ class JobStore:
         Jobs whose end was asked for, or whose attempts are used up, end here.
         """
         ready = (
-            select(jobs.c.id)
+            select(*_COLUMNS, jobs.c.request, jobs.c.encrypted_target, jobs.c.fence, now_ms().label("now"))
             .where(jobs.c.status.in_(OPEN), FREE)
             .order_by(jobs.c.created_at, jobs.c.id)
             .limit(count)
@@ -146,34 +146,28 @@ class JobStore:
             ready = ready.where(jobs.c.id == only)
 
         async def work(connection: AsyncConnection) -> list[Claim]:
-            ids = [row.id for row in await connection.execute(ready)]
-            if not ids:
-                return []
-            chosen = update(jobs).where(jobs.c.id.in_(ids))
-            await connection.execute(
-                chosen.where(jobs.c.cancel_requested.is_(True)).values(
-                    end_values(Status.CANCELLED, "cancelled")
-                )
-            )
-            used_up = f"gave up: {max_attempts} attempts ended with the process that built"
-            await connection.execute(
-                chosen.where(jobs.c.status.in_(OPEN), jobs.c.attempt >= max_attempts).values(
-                    end_values(Status.FAILED, used_up)
-                )
-            )
-            await connection.execute(
-                chosen.where(jobs.c.status.in_(OPEN)).values(
-                    status=Status.PENDING,
-                    lease_owner=owner,
-                    lease_until=now_ms() + _milliseconds(lease),
-                    fence=jobs.c.fence + 1,
-                    attempt=jobs.c.attempt + 1,
-                    started_at=case((jobs.c.started_at.is_(None), now_ms()), else_=jobs.c.started_at),
-                )
-            )
-            columns = [*_COLUMNS, jobs.c.request, jobs.c.encrypted_target, jobs.c.fence]
-            query = select(*columns).where(jobs.c.id.in_(ids), jobs.c.lease_owner == owner)
-            return [_claim(row) for row in await connection.execute(query.order_by(jobs.c.created_at))]
+            rows = (await connection.execute(ready)).all()
+            taken = []
+            for row in rows:
+                if row.cancel_requested:
+                    await _update(connection, [row.id], end_values(Status.CANCELLED, "cancelled"))
+                elif row.attempt >= max_attempts:
+                    used_up = f"gave up: {max_attempts} attempts ended with the process that built"
+                    await _update(connection, [row.id], end_values(Status.FAILED, used_up))
+                else:
+                    taken.append(row)
+            if taken:
+                begun = case((jobs.c.started_at.is_(None), taken[0].now), else_=jobs.c.started_at)
+                values = {
+                    "status": Status.PENDING,
+                    "lease_owner": owner,
+                    "lease_until": now_ms() + _milliseconds(lease),
+                    "fence": jobs.c.fence + 1,
+                    "attempt": jobs.c.attempt + 1,
+                    "started_at": begun,
+                }
+                await _update(connection, [row.id for row in taken], values)
+            return [_claim(row) for row in taken]
 
         return await self._database.write(work)
 
@@ -193,8 +187,10 @@ class JobStore:
 
         return await self._database.write(work)
 
-    async def advance(self, claim: Claim, status: Status, *, digest: str | None = None) -> None:
-        """Note how far a job has come, and what was built.
+    async def advance(
+        self, claim: Claim, status: Status, *, digest: str | None = None, log: Sequence[str] = ()
+    ) -> None:
+        """Note how far a job has come, what was built, and what was logged before.
 
         Raises:
             LostLeaseError: the job is no longer this claim's.
@@ -202,19 +198,25 @@ class JobStore:
         values: dict[str, Any] = {"status": status}
         if digest is not None:
             values["digest"] = digest
-        await self._fenced(claim, values, [("status", status.value)])
+        await self._fenced(claim, values, _events(log, status))
 
     async def finish(
-        self, claim: Claim, status: Status, context: str, *, size: int = 0, digest: str | None = None
+        self,
+        claim: Claim,
+        status: Status,
+        context: str,
+        *,
+        size: int = 0,
+        digest: str | None = None,
+        log: Sequence[str] = (),
     ) -> Job:
-        """End a job.
+        """End a job, with what was logged at last.
 
         Raises:
             LostLeaseError: the job is no longer this claim's.
         """
         values = {**end_values(status, context), "size": size, "digest": digest}
-        await self._fenced(claim, values, [("status", status.value)])
-        return await self.get(claim.job.id)
+        return await self._fenced(claim, values, _events(log, status))
 
     async def release(self, claim: Claim) -> None:
         """Give a job back to the queue, as if the attempt had not begun.
@@ -265,37 +267,48 @@ class JobStore:
 
         return await self._database.write(work)
 
-    async def _fenced(self, claim: Claim, values: dict[str, Any], events: list[tuple[str, str]]) -> None:
-        """Change a job and add to its log, if the job is still this claim's."""
+    async def _fenced(self, claim: Claim, values: dict[str, Any], events: list[tuple[str, str]]) -> Job:
+        """Change a job and add to its log, if the job is still this claim's; the job as it is then."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: AsyncConnection) -> Job:
             row = await _lock(connection, claim.job.id)
-            if row is None or row.fence != claim.fence or row.status not in OPEN:
-                if row is not None and row.fence == claim.fence and row.status == values.get("status"):
-                    return  # an earlier try was committed after all
+            if row is not None and row.fence == claim.fence and row.status in OPEN:
+                if values:
+                    await _update(connection, [claim.job.id], values)
+                if events:
+                    await _append(connection, claim, events, row.now)
+            elif row is None or row.fence != claim.fence or row.status != values.get("status"):
                 raise LostLeaseError(f"job {claim.job.id} has another worker, or has ended")
-            if values:
-                await connection.execute(update(jobs).where(jobs.c.id == claim.job.id).values(values))
-            if events:
-                last = select(func.coalesce(func.max(job_events.c.sequence), 0)).where(
-                    job_events.c.job_id == claim.job.id
-                )
-                first = (await connection.execute(last)).scalar_one() + 1
-                now = (await connection.execute(select(now_ms()))).scalar_one()
-                rows = [
-                    {
-                        "job_id": claim.job.id,
-                        "sequence": first + index,
-                        "kind": kind,
-                        "attempt": claim.job.attempt,
-                        "text": text,
-                        "at": now,
-                    }
-                    for index, (kind, text) in enumerate(events)
-                ]
-                await connection.execute(insert(job_events), rows)
+            # Else an earlier try was committed after all.
+            return await _get(connection, claim.job.id)
 
-        await self._database.write(work)
+        return await self._database.write(work)
+
+
+async def _append(
+    connection: AsyncConnection, claim: Claim, events: Sequence[tuple[str, str]], now: int
+) -> None:
+    """Add to the log of a job that is locked."""
+    last = select(func.coalesce(func.max(job_events.c.sequence), 0)).where(
+        job_events.c.job_id == claim.job.id
+    )
+    first = (await connection.execute(last)).scalar_one() + 1
+    rows = [
+        {
+            "job_id": claim.job.id,
+            "sequence": first + index,
+            "kind": kind,
+            "attempt": claim.job.attempt,
+            "text": text,
+            "at": now,
+        }
+        for index, (kind, text) in enumerate(events)
+    ]
+    await connection.execute(insert(job_events), rows)
+
+
+async def _update(connection: AsyncConnection, ids: Sequence[uuid.UUID], values: dict[str, Any]) -> None:
+    await connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(values))
 
 
 async def _get(connection: AsyncConnection, job_id: uuid.UUID) -> Job:
@@ -306,8 +319,16 @@ async def _get(connection: AsyncConnection, job_id: uuid.UUID) -> Job:
 
 
 async def _lock(connection: AsyncConnection, job_id: uuid.UUID) -> Row[*tuple[Any, ...]] | None:
-    query = select(jobs.c.fence, jobs.c.status).where(jobs.c.id == job_id).with_for_update()
+    query = (
+        select(jobs.c.fence, jobs.c.status, now_ms().label("now"))
+        .where(jobs.c.id == job_id)
+        .with_for_update()
+    )
     return (await connection.execute(query)).one_or_none()
+
+
+def _events(log: Iterable[str], status: Status) -> list[tuple[str, str]]:
+    return [*(("log", text) for text in log), ("status", status.value)]
 
 
 def end_values(status: Status, context: str) -> dict[str, Any]:
@@ -341,8 +362,11 @@ def _job(row: Row[*tuple[Any, ...]]) -> Job:
 
 
 def _claim(row: Row[*tuple[Any, ...]]) -> Claim:
-    job = _job(row)
-    return Claim(job, row.request, row.encrypted_target, row.fence, job.digest)
+    """The claim that takes a job which was in this state."""
+    before = _job(row)
+    started = row.now if before.started_at is None else before.started_at
+    job = replace(before, status=Status.PENDING, attempt=before.attempt + 1, started_at=started)
+    return Claim(job, row.request, row.encrypted_target, row.fence + 1, job.digest)
 
 
 def _milliseconds(time: timedelta) -> int:

@@ -19,6 +19,7 @@ from .targets import Targets
 
 LOOK_EVERY = 1.0  # seconds between looks for jobs that other processes accepted or lost
 BEAT_EVERY = 0.5  # seconds between looks at leases and wishes to cancel
+GIVE_WAY = 0.25  # seconds that a new build waits at most while requests are being accepted
 RECORDS_EVERY = 3600.0  # seconds between looks for records that are too old
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Workers:
         accepted: asyncio.Event,
         ended: Callable[[Job], None],
         only: uuid.UUID | None = None,
+        quiet: asyncio.Event | None = None,
     ) -> None:
         self.owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._store = store
@@ -52,6 +54,7 @@ class Workers:
         self._wake = accepted
         self._ended = ended
         self._only = only
+        self._quiet = quiet
         self._running: dict[uuid.UUID, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -64,6 +67,7 @@ class Workers:
                 for claim in await self._claims():
                     self._start(claim)
                 await self._woken()
+                await self._give_way()
         finally:
             await self._stop()
             beating.cancel()
@@ -111,6 +115,13 @@ class Workers:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY):
                 await self._wake.wait()
+
+    async def _give_way(self) -> None:
+        """Requests are accepted first: who sends one waits for the answer, and nobody for a build's begin."""
+        if self._quiet is not None and self._running:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GIVE_WAY):
+                    await self._quiet.wait()
 
     async def _beat(self) -> None:
         while True:
