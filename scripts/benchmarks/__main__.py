@@ -11,10 +11,11 @@ from localcloud.errors import LocalCloudError
 
 from . import desktops, local
 from .builder import measure as builder
+from .builder import scale
 from .replication import measure as replication
 from .result import Report, keep, print_report
 
-DEFAULT_RUNS = {"local": 3, "replication": 5, "desktops": 50, "builder": 30}
+DEFAULT_RUNS = {"local": 3, "replication": 5, "desktops": 50, "builder": 30, "builder-scale": scale.MEASURED}
 
 
 def main(arguments: list[str]) -> int:
@@ -50,6 +51,8 @@ def _measure(options: argparse.Namespace) -> Report:
         return local.measure(runs)
     if options.name == "desktops":
         return desktops.measure(runs)
+    if options.name == "builder-scale":
+        return scale.measure(runs)
     if options.name == "builder":
         return builder.measure(builder.Extent(runs, options.only or builder.PARTS))
     full = options.full or bool(os.environ.get("AIRGAP_LONG"))
@@ -70,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     beside.add_argument(
         "--only", action="append", choices=replication.PARTS, help="one part; can be given several times"
     )
+    _common(commands.add_parser("builder-scale", help="image-builder: what 10,000 builds an hour need"))
     ordered = commands.add_parser("builder", help="image-builder beside buildah and docker")
     _common(ordered)
     ordered.add_argument(
