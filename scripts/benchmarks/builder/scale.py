@@ -24,7 +24,7 @@ CALLS, REQUESTS, ACCEPTS = "api_calls_per_s", "registry_requests_per_s", "accept
 REPLICAS = 3
 CALLS_EACH_SECOND = 2.0
 CALLS_AT_START, CALLS_AT_END = 1.0, 1.0
-HEARTBEATS = 2.0  # renewals of a lease a second, for each pod
+HEARTBEATS = 5 / 15  # renewals of a lease of 15 s a second, for each pod
 # What one instance takes; of the API server and the registry, what their documents and our runs say.
 API_CALLS = 50.0  # a second: a careful share of an API server's default 400 requests in flight at 10 ms
 REGISTRY = 300.0  # requests a second of one docker-registry on two cores with a local disk
@@ -70,8 +70,8 @@ def measure(runs: int) -> Report:
     notes = (
         f"One build (measured, {runs} builds): {cost[COMMITS]:.1f} commits, {cost[ROWS]:.1f} rows, "
         f"{cost[BYTES]:.1f} KiB of database, {cost[REQUESTS]:.1f} registry requests.",
-        f"{BUILDS} builds an hour, {PODS} pods, {POD_SECONDS:.0f} s each (median): mean of the hour; the goal "
-        f"is what one instance takes; the database committed {commits:.0f} times a second here.",
+        f"{BUILDS} builds an hour, {PODS} pods, {POD_SECONDS:.0f} s each (median): mean of the hour; the "
+        f"goal is what one instance takes; the database committed {commits:.0f} times a second here.",
         f"Rows {outcome.mean[ROWS]:.1f} /s, database {outcome.mean[BYTES]:.0f} KiB/s, "
         f"accepts {outcome.mean[ACCEPTS]:.1f} /s, {outcome.busiest[ACCEPTS]:.0f} in the busiest second.",
         f"Breaks first: {part}, at {builds} builds an hour.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.clock import now_ms
@@ -173,19 +173,17 @@ class JobStore:
 
     async def renew(self, owner: str, lease: timedelta) -> Leases:
         """Prolong all leases of a worker, and learn which it still has and which jobs should end."""
-        mine = and_(jobs.c.lease_owner == owner, jobs.c.status.in_(OPEN))
-        change = update(jobs).where(mine).values(lease_until=now_ms() + _milliseconds(lease))
-        query = select(jobs.c.id, jobs.c.fence, jobs.c.cancel_requested).where(mine)
+        change = update(jobs).where(_held_by(owner)).values(lease_until=now_ms() + _milliseconds(lease))
 
         async def work(connection: AsyncConnection) -> Leases:
             await connection.execute(change)
-            rows = (await connection.execute(query)).all()
-            return Leases(
-                held={row.id: row.fence for row in rows},
-                cancelled={row.id for row in rows if row.cancel_requested},
-            )
+            return await _leases(connection, owner)
 
         return await self._database.write(work)
+
+    async def leases(self, owner: str) -> Leases:
+        """What `renew` tells, without prolonging anything."""
+        return await self._database.read(lambda connection: _leases(connection, owner))
 
     async def advance(
         self, claim: Claim, status: Status, *, digest: str | None = None, log: Sequence[str] = ()
@@ -309,6 +307,19 @@ async def _append(
 
 async def _update(connection: AsyncConnection, ids: Sequence[uuid.UUID], values: dict[str, Any]) -> None:
     await connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(values))
+
+
+def _held_by(owner: str) -> ColumnElement[bool]:
+    return and_(jobs.c.lease_owner == owner, jobs.c.status.in_(OPEN))
+
+
+async def _leases(connection: AsyncConnection, owner: str) -> Leases:
+    query = select(jobs.c.id, jobs.c.fence, jobs.c.cancel_requested).where(_held_by(owner))
+    rows = (await connection.execute(query)).all()
+    return Leases(
+        held={row.id: row.fence for row in rows},
+        cancelled={row.id for row in rows if row.cancel_requested},
+    )
 
 
 async def _get(connection: AsyncConnection, job_id: uuid.UUID) -> Job:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +20,7 @@ from .targets import Targets
 
 LOOK_EVERY = 1.0  # seconds between looks for jobs that other processes accepted or lost
 BEAT_EVERY = 0.5  # seconds between looks at leases and wishes to cancel
+RENEWALS = 5  # of a lease while it lasts; the looks between them write nothing
 GIVE_WAY = 0.25  # seconds that a new build waits at most while requests are being accepted
 RECORDS_EVERY = 3600.0  # seconds between looks for records that are too old
 
@@ -124,13 +126,18 @@ class Workers:
                     await self._quiet.wait()
 
     async def _beat(self) -> None:
+        renewal = 0.0
         while True:
             await asyncio.sleep(BEAT_EVERY)
             if not self._running:
                 continue
             known = dict(self._running)
             try:
-                leases = await self._store.renew(self.owner, self._lease)
+                if time.monotonic() >= renewal:
+                    leases = await self._store.renew(self.owner, self._lease)
+                    renewal = time.monotonic() + self._lease.total_seconds() / RENEWALS
+                else:
+                    leases = await self._store.leases(self.owner)
             except DatabaseUnavailableError:
                 continue
             for job_id, attempt in known.items():

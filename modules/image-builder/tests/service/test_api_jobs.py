@@ -336,3 +336,24 @@ async def _events(
         if fields:
             events.append({**fields, "data": json.loads(fields["data"])})
     return events
+
+
+async def test_the_answer_about_a_job_can_wait_for_its_end(
+    service: RunningService, builder: ScriptedBuilder
+) -> None:
+    job = await service.create(request(script="wait"))
+    path = f"/jobs/images/{job['job_id']}/get"
+
+    early = await service.http.get(path, params={"wait": 0.1})
+    waiting = asyncio.create_task(service.http.get(path, params={"wait": 20}, timeout=60))
+    await builder.started.get()
+    builder.released.set()
+
+    assert early.json()["status"] not in ("DONE", "FAILED", "CANCELLED")
+    assert (await waiting).json()["status"] == "DONE"
+
+
+async def test_nobody_can_wait_for_long(service: RunningService) -> None:
+    job = await service.create()
+    answer = await service.http.get(f"/jobs/images/{job['job_id']}/get", params={"wait": 21})
+    assert answer.status_code == 422

@@ -159,6 +159,7 @@ async def test_the_worker_of_a_job_learns_that_it_should_end(store: JobStore) ->
 
     assert asked.status == Status.PENDING
     assert (await store.renew("w", LEASE)).cancelled == {claim.job.id}
+    assert await store.leases("w") == await store.renew("w", LEASE)
 
 
 async def test_a_cancelled_job_whose_worker_died_is_not_built_again(store: JobStore) -> None:
