@@ -217,11 +217,11 @@ def _killed_under_load(
     return _wait_for_the_end(service, list(load.accepted))
 
 
-def _wrong(load: Load, ended: dict[str, dict[str, Any]]) -> set[tuple[str, str]]:
-    """Jobs that ended as they must not."""
+def _wrong(load: Load, ended: dict[str, dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Jobs that ended as they must not, and why."""
     names = {job_id: load.accepted[job_id] for job_id in ended}
     return {
-        (names[job_id], job["status"])
+        (names[job_id], job["status"], job["context"])
         for job_id, job in ended.items()
         if job["status"] not in _expected(names[job_id], job_id in load.cancelled)
     }

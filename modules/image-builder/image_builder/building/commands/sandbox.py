@@ -20,7 +20,7 @@ from .identity import Identity
 from .output import Output
 
 _READY = b"ready\n"
-_START = 10.0  # seconds until a shell in new namespaces is there
+_START = 60.0  # seconds until a shell in new namespaces is there, on a machine that has much else to do
 _PROGRAMS = ("unshare", "prlimit", "setpriv", "mount")
 # $1 of a script is the first of its own arguments.
 _PRELUDE = "echo ready; read -r _ || exit 125; mount -t proc proc /proc || exit 125; "
