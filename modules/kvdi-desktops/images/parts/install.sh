@@ -57,7 +57,7 @@ install_files() {
     local folder=$1
     if [[ -d $folder/files ]]; then
         cp -R "$folder/files/." /
-        find "$folder/files/usr/local/bin" -type f -printf '/usr/local/bin/%P\0' 2>/dev/null | xargs -0r chmod 0755
+        set_programs_modes "$folder/files/usr/local/bin"
     fi
     case $FAMILY in
     supervisord) install_processes "$folder/processes" .conf /etc/supervisor/conf.d ;;
@@ -68,10 +68,18 @@ install_files() {
     esac
 }
 
+# Modes do not survive every way that a module's files take.
+set_programs_modes() {
+    local folder=$1
+    [[ -d $folder ]] || return 0
+    find "$folder" -type f -printf '/usr/local/bin/%P\0' | xargs -0r chmod 0755
+}
+
 install_processes() {
     local folder=$1 ending=$2 target=$3
+    [[ -d $folder ]] || return 0
     mkdir -p "$target"
-    find "$folder" -name "*$ending" -exec install -m 0644 -t "$target" {} + 2>/dev/null || true
+    find "$folder" -name "*$ending" -exec install -m 0644 -t "$target" {} +
 }
 
 enable_processes() {
@@ -84,7 +92,10 @@ enable_processes() {
 # A cache of fonts holds its folders' times: with fixed ones it stays valid, and the same in every build.
 cache_fonts() {
     command -v fc-cache >/dev/null || return 0
-    find /usr/share/fonts /usr/local/share/fonts -type d -exec touch --date=2000-01-01T00:00:00Z {} + 2>/dev/null || true
+    local folder
+    for folder in /usr/share/fonts /usr/local/share/fonts; do
+        [[ ! -d $folder ]] || find "$folder" -type d -exec touch --date=2000-01-01T00:00:00Z {} +
+    done
     fc-cache --force --system-only
 }
 

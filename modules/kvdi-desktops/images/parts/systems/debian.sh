@@ -12,9 +12,12 @@ use_mirror() {
 }
 
 export_suites() {
-    local archive=$1 security=$2 keyring=/usr/share/keyrings/$ID-archive-keyring.gpg
+    local archive=$1 security=$2 keyring=/usr/share/keyrings/$ID-archive-keyring.gpg sources
     KEPT_SOURCES=$(mktemp -d)
-    mv /etc/apt/sources.list /etc/apt/sources.list.d "$KEPT_SOURCES/" 2>/dev/null || true
+    # A base may have either, or both.
+    for sources in /etc/apt/sources.list /etc/apt/sources.list.d; do
+        [[ ! -e $sources ]] || mv "$sources" "$KEPT_SOURCES/"
+    done
     mkdir -p /etc/apt/sources.list.d
     printf 'deb [signed-by=%s] %s\n' \
         "$keyring" "$archive $VERSION_CODENAME main$MORE_COMPONENTS" \
