@@ -137,7 +137,10 @@ def _mount(mount: BindMount | CacheMount | TmpfsMount) -> str:
 
 def _times(layer: Healthcheck) -> str:
     times = {"interval": layer.interval, "timeout": layer.timeout, "start-period": layer.start_period}
-    words = [f"--{name}={milliseconds(value)}ms" for name, value in times.items() if value is not None]
+    # No start period is the default; BuildKit up to 0.8 refuses to read it.
+    words = [
+        f"--{name}={number}ms" for name, value in times.items() if value and (number := milliseconds(value))
+    ]
     if layer.retries is not None:
         words.append(f"--retries={layer.retries}")
     return "".join(f"{word} " for word in words)

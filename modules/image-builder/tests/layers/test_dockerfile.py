@@ -43,7 +43,7 @@ def every_layer() -> Image:
         .entrypoint(["/bin/sh", "-c", "echo \"$HOME\" 'x'"])
         .env(["A", "B"], ['say "hi" $A \\', 2.5])
         .expose([80, "53/udp", "8000-8010"])
-        .healthcheck(["true"], interval=1.5, timeout=2, start_period=0, retries=3)
+        .healthcheck(["true"], interval=1.5, timeout=2, start_period=4, retries=3)
         .label("org.example.x", "a b")
         .maintainer("Someone <someone@example.com>")
         .onbuild(Run(command="true"))
@@ -75,7 +75,8 @@ def test_times_and_mounts_are_written_as_the_reference_has_them() -> None:
     lines = every_layer().dockerfile().splitlines()
 
     assert (
-        'HEALTHCHECK --interval=1500ms --timeout=2000ms --start-period=0ms --retries=3 CMD ["true"]' in lines
+        'HEALTHCHECK --interval=1500ms --timeout=2000ms --start-period=4000ms --retries=3 CMD ["true"]'
+        in lines
     )
     assert any(line.startswith("RUN --mount=type=bind,target=/m,source=a,ro [") for line in lines)
     assert any(
@@ -182,3 +183,9 @@ def test_no_field_of_a_file_layer_makes_a_second_instruction(
     assert name == model.__name__.upper()
     source, destination = json.loads(value[value.index("[") :])
     assert {"source": source, "destination": destination}.get(field, text) == text
+
+
+def test_no_start_period_is_left_out_since_not_every_parser_takes_it() -> None:
+    image = Image("x").stage("a").healthcheck(["true"], start_period=0)
+
+    assert one(image) == ("HEALTHCHECK", 'CMD ["true"]')

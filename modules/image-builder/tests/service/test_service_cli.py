@@ -1,6 +1,7 @@
 """`image-builder` and `dcrx-kv`: the database, the first administrator, keys, and building from a shell."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -154,3 +155,25 @@ def test_what_goes_wrong_is_said(
     assert (done.returncode, done.stdout) == (status, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_cache_is_shown_and_trimmed(environment: dict[str, str], tmp_path: Path) -> None:
+    blobs = tmp_path / "cache" / "blobs"
+    blobs.mkdir(parents=True)
+    for number in (1, 2):
+        (blobs / f"sha256-{number}").write_bytes(bytes(100))
+        os.utime(blobs / f"sha256-{number}", (number, number))
+
+    shown = command(environment, "cache", "show")
+    trimmed = command(environment, "cache", "trim", "--bytes", "150")
+    wrong = command(environment, "cache", "trim", "--bytes", "lots")
+
+    assert shown.returncode == 0, shown.stderr
+    assert [line.split()[:2] for line in shown.stdout.splitlines()] == [
+        ["100", "blobs/sha256-1"],
+        ["100", "blobs/sha256-2"],
+        ["200", "bytes"],
+    ]
+    assert trimmed.stdout.startswith("removed 1 entries, 100 bytes\n100 bytes are left"), trimmed.stderr
+    assert [path.name for path in blobs.iterdir()] == ["sha256-2"]
+    assert (wrong.returncode, "no number of bytes" in wrong.stderr) == (2, True)
