@@ -1,0 +1,181 @@
+"""Builds as Jobs of a real cluster: API server, controllers, scheduler, kubelet; PostgreSQL, a registry."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_builder.cluster.permissions import PERMISSIONS
+from support.kube.slow_source import SlowSource
+from support.kube.team import ACCOUNT, FINAL, Surroundings, Team, wait_until
+
+LONG = bool(os.environ.get("AIRGAP_LONG"))
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(not LONG, reason="builds on a real cluster run with AIRGAP_LONG=1 only, for now"),
+]
+
+BUILDS = 50
+AT_ONCE = 6
+ENTRYPOINT = {"layer_type": "entrypoint", "command": ["/bin/busybox", "sh", "-c"]}
+
+
+def waiting_for(source: SlowSource) -> dict[str, Any]:
+    """A layer that takes as long as the test wants."""
+    return {"layer_type": "add", "source": source.url, "destination": "/file"}
+
+
+def test_a_build_is_a_job_whose_log_arrives_and_whose_image_runs(team: Team, source: SlowSource) -> None:
+    team.start(DCRX_KV_ALLOWED_HOSTS=source.address)
+    client = team.client()
+    says = {"layer_type": "cmd", "command": ["echo it runs"]}
+
+    job_id = client.create(team.request("hello", waiting_for(source), ENTRYPOINT, says))
+    wait_until(source.newly_asked, team)
+
+    (job,), (pod,) = team.jobs(), team.pods()
+    assert job.metadata.name == f"build-{job_id}-1"
+    assert (pod.spec.service_account_name, pod.spec.restart_policy) == ("image-builder-builds", "Never")
+    assert pod.spec.automount_service_account_token is False
+    wait_until(lambda: f"stage 0: {team.surroundings.base} is " in client.log(job_id), team)
+    assert client.get(job_id)["status"] not in FINAL
+
+    source.released.set()
+    built = client.ended(job_id)
+
+    assert (built["status"], built["attempt"]) == ("DONE", 1), built
+    wait_until(lambda: not team.jobs(), team)
+    wait_until(lambda: not team.pods(), team)
+    assert run_in_a_pod(team, f"{team.surroundings.registry}/{team.namespace}/hello@{built['digest']}") == (
+        "it runs\n"
+    )
+
+
+def test_cancel_by_another_replica_ends_the_pod(team: Team, source: SlowSource) -> None:
+    team.start(replicas=2, DCRX_KV_ALLOWED_HOSTS=source.address)
+    job_id = team.client(0).create(team.request("cancelled", waiting_for(source)))
+    wait_until(source.newly_asked, team)
+
+    team.client(1).cancel(job_id)
+
+    assert team.client(0).ended(job_id)["status"] == "CANCELLED"
+    wait_until(lambda: not team.pods() and not team.jobs(), team)
+
+
+def test_a_killed_pod_and_a_killed_replica_lose_nothing(team: Team, source: SlowSource) -> None:
+    """The first pod is deleted (as a drained node does), the second one's process is killed."""
+    team.start(replicas=2, DCRX_KV_ALLOWED_HOSTS=source.address)
+    job_id = team.client(0).create(team.request("survivor", waiting_for(source)))
+    wait_until(source.newly_asked, team)
+
+    (pod,) = team.pods()
+    team.core.delete_namespaced_pod(pod.metadata.name, team.namespace, grace_period_seconds=0)
+    team.replicas[0].kill()
+    wait_until(source.newly_asked, team)
+    kill_container(team)
+    wait_until(source.newly_asked, team)
+    source.released.set()
+
+    built = team.client(1).ended(job_id)
+    assert (built["status"], built["attempt"]) == ("DONE", 3), built
+
+
+def test_what_the_cluster_cannot_do_is_said_in_the_jobs_end(team: Team) -> None:
+    team.start(
+        template={"image": f"{team.surroundings.registry}/nobody/made-this:1"},
+        DCRX_KV_JOB_MAX_ATTEMPTS="1",
+        DCRX_KV_CLUSTER_START_TIMEOUT="3s",
+    )
+    client = team.client()
+
+    ended = client.ended(client.create(team.request("never")))
+
+    assert ended["status"] == "FAILED"
+    assert "gave up after 1 attempts on the cluster; the last one: " in ended["context"]
+    assert "ImagePull" in ended["context"]
+
+
+def test_a_pod_without_enough_memory_is_said_to_be_killed_for_it(team: Team) -> None:
+    team.start(template={"resources": {"limits": {"memory": "16Mi"}}}, DCRX_KV_JOB_MAX_ATTEMPTS="2")
+    client = team.client()
+
+    ended = client.ended(client.create(team.request("large")))
+
+    assert (ended["status"], ended["attempt"]) == ("FAILED", 2)
+    assert "OOMKilled" in ended["context"]
+
+
+def test_many_builds_at_once_respect_the_limit_and_only_granted_verbs_are_used(team: Team) -> None:
+    team.start(replicas=2, DCRX_KV_CLUSTER_MAX_JOBS=str(AT_ONCE))
+    clients = [team.client(0), team.client(1)]
+
+    ids = [
+        clients[number % 2].create(team.request(f"image-{number}", ENTRYPOINT)) for number in range(BUILDS)
+    ]
+    most = 0
+
+    def all_ended() -> bool:
+        nonlocal most
+        most = max(most, sum(1 for job in team.jobs() if not job.status.conditions))
+        return {clients[0].get(job_id)["status"] for job_id in ids} <= {"DONE", "FAILED", "CANCELLED"}
+
+    wait_until(all_ended, team)
+
+    ended = [clients[0].get(job_id) for job_id in ids]
+    assert {(job["status"], job["attempt"]) for job in ended} == {("DONE", 1)}
+    assert 1 < most <= AT_ONCE
+    wait_until(lambda: not team.jobs(), team)
+    assert list(refused(team.surroundings, team.namespace)) == []
+    assert {(item.api_group, item.resource, verb) for item in PERMISSIONS for verb in item.verbs} >= used(
+        team.surroundings, team.namespace
+    )
+
+
+def run_in_a_pod(team: Team, image: str) -> str:
+    """What the image prints as a pod; the node pulls it from the registry."""
+    container = {"name": "run", "image": image, "imagePullPolicy": "Always"}
+    team.core.create_namespaced_pod(
+        team.namespace,
+        {"metadata": {"name": "run"}, "spec": {"containers": [container], "restartPolicy": "Never"}},
+    )
+    wait_until(
+        lambda: team.core.read_namespaced_pod("run", team.namespace).status.phase in ("Succeeded", "Failed"),
+        team,
+    )
+    printed: str = team.core.read_namespaced_pod_log("run", team.namespace)
+    return printed
+
+
+def kill_container(team: Team) -> None:
+    """kill -9 of the process that builds."""
+    (pod,) = [
+        pod for pod in team.pods() if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp
+    ]
+    (container,) = pod.status.container_statuses
+    team.surroundings.cluster.docker("kill", container.container_id.removeprefix("docker://"))
+
+
+def requests(surroundings: Surroundings, namespace: str) -> Iterator[dict[str, Any]]:
+    """What the API server has noted of requests by the service's account."""
+    path: Path = surroundings.cluster.audit_log
+    account = f"system:serviceaccount:{namespace}:{ACCOUNT}"
+    for line in path.read_text("utf-8").splitlines():
+        event: dict[str, Any] = json.loads(line)
+        if event["user"]["username"] == account and event["stage"] == "ResponseComplete":
+            yield event
+
+
+def used(surroundings: Surroundings, namespace: str) -> set[tuple[str, str, str]]:
+    """API group, resource and verb of each."""
+    objects = [(event["objectRef"], event["verb"]) for event in requests(surroundings, namespace)]
+    return {(ref.get("apiGroup", ""), ref["resource"], verb) for ref, verb in objects}
+
+
+def refused(surroundings: Surroundings, namespace: str) -> Iterator[tuple[str, int]]:
+    """Requests that were answered with another error than that the object is there, or gone, already."""
+    for event in requests(surroundings, namespace):
+        code = event["responseStatus"]["code"]
+        if code >= 400 and code not in (404, 409):
+            yield event["requestURI"], code
