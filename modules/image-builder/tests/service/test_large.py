@@ -124,4 +124,4 @@ def test_a_flood_of_output_is_cut_and_the_service_goes_on(large: Large) -> None:
     assert KEPT - 1000 < len(text) < KEPT + 10_000
     assert answers, "nobody asked"
     assert set(answers) == {200}
-    assert large.most_memory < MEMORY
+    assert large.most_memory < MEMORY + 4 * KEPT  # what is kept is also sent to who follows it
