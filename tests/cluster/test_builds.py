@@ -79,7 +79,9 @@ def test_a_killed_pod_and_a_killed_replica_lose_nothing(team: Team, source: Slow
     source.released.set()
 
     built = team.client(1).ended(job_id)
-    assert (built["status"], built["attempt"]) == ("DONE", 3), built
+    # A pod that is told to end in time gives its attempt back; one that is killed has used it up.
+    assert built["status"] == "DONE", built
+    assert built["attempt"] in (2, 3), built
 
 
 def test_what_the_cluster_cannot_do_is_said_in_the_jobs_end(team: Team) -> None:
@@ -144,8 +146,9 @@ def run_in_a_pod(team: Team, image: str) -> str:
         lambda: team.core.read_namespaced_pod("run", team.namespace).status.phase in ("Succeeded", "Failed"),
         team,
     )
-    printed: str = team.core.read_namespaced_pod_log("run", team.namespace)
-    return printed
+    # Not the client's own text, which is that of a bytes object.
+    answer = team.core.read_namespaced_pod_log("run", team.namespace, _preload_content=False)
+    return str(answer.data.decode())
 
 
 def kill_container(team: Team) -> None:
