@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from .building.settings import Limits
 from .database.address import DatabaseAddress, parse_database_uri
 from .durations import parse_duration
 from .layers.request import Registry
@@ -120,6 +121,8 @@ class ServiceSettings(BaseModel):
     ecr_tags: Json[dict[str, str]] = Field({}, alias="DCRX_KV_ECR_TAGS")
     registry_endpoints: str = Field("{}", alias="DCRX_KV_REGISTRY_ENDPOINTS")
     allowed_hosts: Names = Field((), alias="DCRX_KV_ALLOWED_HOSTS")
+    build_memory_bytes: int = Field(Limits.memory, ge=1, alias="DCRX_KV_BUILD_MEMORY_BYTES")
+    build_disk_bytes: int = Field(Limits.disk, ge=1, alias="DCRX_KV_BUILD_DISK_BYTES")
     build_network: Literal["none", "service"] = Field("none", alias="DCRX_KV_BUILD_NETWORK")
 
     @field_validator("registry_uri")

@@ -19,10 +19,10 @@ POD_SECONDS = 15.0  # median of a build in a pod: scheduling, pulling, start of 
 MEASURED = 20  # builds
 COMMITS, ROWS, BYTES = "database_commits_per_s", "database_rows_per_s", "database_kib_per_s"
 CALLS, REQUESTS, ACCEPTS = "api_calls_per_s", "registry_requests_per_s", "accepts_per_s"
-# From the code of `cluster/`: one replica at a time lists Jobs each second, and pods where something ended;
-# a Job is created and deleted once. The lock of its turn is one transaction each second, per replica.
+# From the code of `cluster/`: each replica, in its turn, lists Jobs each second, and pods where one has
+# ended; a Job is created and deleted once. The lock of its turn is one transaction each second, per replica.
 REPLICAS = 3
-CALLS_EACH_SECOND = 2.0
+CALLS_EACH_SECOND = 2.0 * REPLICAS
 CALLS_AT_START, CALLS_AT_END = 1.0, 1.0
 HEARTBEATS = 5 / 15  # renewals of a lease of 15 s a second, for each pod
 # What one instance takes; of the API server and the registry, what their documents and our runs say.

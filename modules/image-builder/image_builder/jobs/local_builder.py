@@ -166,7 +166,11 @@ def build_settings(settings: ServiceSettings) -> BuildSettings:
         allowed_hosts=frozenset(settings.allowed_hosts),
         credentials=EcrLogins(_registries(settings, images), endpoints),
         network=settings.build_network,
-        limits=Limits(seconds=settings.job_timeout.total_seconds()),
+        limits=Limits(
+            seconds=settings.job_timeout.total_seconds(),
+            memory=settings.build_memory_bytes,
+            disk=settings.build_disk_bytes,
+        ),
     )
 
 

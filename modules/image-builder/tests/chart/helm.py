@@ -16,6 +16,7 @@ EVERYTHING = {
     "administratorSecret": "administrator",
     "registry.uri": "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/teams",
     "settings.DCRX_KV_BUILD_NETWORK": "service",
+    "uploads.existingClaim": "uploads",
     "database.tryOut.storage": "1Gi",
     "database.tryOut.storageClass": "gp3",
     "builds.mode": "kubernetes",

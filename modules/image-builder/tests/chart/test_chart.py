@@ -208,6 +208,48 @@ def test_every_mount_has_its_volume(helm: Helm) -> None:
             assert sorted(mounted) == sorted(volume["name"] for volume in pod["volumes"])
 
 
+def test_service_and_builds_share_the_volume_of_uploads(helm: Helm) -> None:
+    objects = helm.objects({**IN_CLUSTER, "uploads.existingClaim": "large-files"})
+    folder = objects["ConfigMap", f"{NAME}-settings"]["data"]["DCRX_KV_UPLOAD_DIR"]
+
+    for pod in (
+        objects["Deployment", NAME]["spec"]["template"]["spec"],
+        _job(objects)["spec"]["template"]["spec"],
+    ):
+        (volume,) = (item["name"] for item in pod["volumes"] if "persistentVolumeClaim" in item)
+        mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+        assert mounts[volume] == folder
+
+
+def test_what_the_service_keeps_is_less_than_its_pod_may_write(helm: Helm) -> None:
+    """A pod that writes more is evicted by the kubelet; the service itself says no."""
+    objects = helm.objects({})
+    settings = read_settings(
+        {"DCRX_KV_SECRET_KEY": "x" * 32, **objects["ConfigMap", f"{NAME}-settings"]["data"]}
+    )
+    volumes = objects["Deployment", NAME]["spec"]["template"]["spec"]["volumes"]
+    (limit,) = (item["emptyDir"]["sizeLimit"] for item in volumes if item["name"] == "builds")
+
+    assert settings.cache_bytes + settings.upload_total_bytes < int(limit.removesuffix("Gi")) * 1024**3
+
+
+@pytest.mark.parametrize(
+    ("values", "port"),
+    [
+        ({}, 5432),
+        ({"database.type": "mysql"}, 3306),
+        ({"database.type": "mysql", "database.port": "3307"}, 3307),
+    ],
+)
+def test_the_way_to_the_database_is_open(helm: Helm, values: dict[str, str], port: int) -> None:
+    elsewhere = {"database.tryOut.enabled": "false", "database.host": "db.example.com"}
+    objects = helm.objects({**elsewhere, **values})
+    egress = objects["NetworkPolicy", f"{NAME}-service"]["spec"]["egress"]
+
+    assert objects["ConfigMap", f"{NAME}-settings"]["data"]["DCRX_KV_DATABASE_PORT"] == str(port)
+    assert {"ports": [{"protocol": "TCP", "port": port}]} in egress
+
+
 def test_changed_settings_make_new_pods(helm: Helm) -> None:
     def annotations(values: dict[str, str]) -> dict[str, str]:
         found: dict[str, str] = helm.objects(values)["Deployment", NAME]["spec"]["template"]["metadata"][

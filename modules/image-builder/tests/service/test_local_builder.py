@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from image_builder.jobs.builder import Order
 from image_builder.jobs.job import Status
-from image_builder.jobs.local_builder import LocalBuilder
+from image_builder.jobs.local_builder import LocalBuilder, build_settings
 from image_builder.jobs.store import LostLeaseError
 from image_builder.layers.request import ImageRequest, Registry
 from image_builder.service_settings import read_settings
@@ -55,6 +55,18 @@ def order(registry: str, greeting: str, built_digest: str | None = None) -> Orde
     request = ImageRequest.model_validate({"name": "hello", "layers": layers})
     target = Registry(registry_url=f"http://{registry}/v2/team")
     return Order(uuid.uuid4(), request, target, built_digest, uuid.uuid4())
+
+
+def test_builds_have_the_limits_that_the_administrator_sets(environment: dict[str, str]) -> None:
+    variables = {
+        **environment,
+        "DCRX_KV_JOB_TIMEOUT": "2m",
+        "DCRX_KV_BUILD_MEMORY_BYTES": "1000",
+        "DCRX_KV_BUILD_DISK_BYTES": "2000",
+    }
+    limits = build_settings(read_settings(variables)).limits
+
+    assert (limits.seconds, limits.memory, limits.disk) == (120.0, 1000, 2000)
 
 
 async def test_what_an_earlier_attempt_has_pushed_is_not_replaced(

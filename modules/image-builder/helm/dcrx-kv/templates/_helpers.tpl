@@ -22,6 +22,26 @@ app.kubernetes.io/component: {{ .component }}
 {{ .Values.database.tryOut.existingSecret | default (include "dcrx-kv.databaseName" .) }}
 {{- end }}
 
+{{- define "dcrx-kv.databasePort" -}}
+{{ .Values.database.port | default (eq .Values.database.type "mysql" | ternary 3306 5432) }}
+{{- end }}
+
+{{/* Large files that requests copy, on a volume that all pods share. */}}
+{{- define "dcrx-kv.uploadsVolume" -}}
+{{- with .Values.uploads.existingClaim }}
+- name: uploads
+  persistentVolumeClaim:
+    claimName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "dcrx-kv.uploadsMount" -}}
+{{- if .Values.uploads.existingClaim }}
+- name: uploads
+  mountPath: /var/lib/image-builder/uploads
+{{- end }}
+{{- end }}
+
 {{/* What every pod of our image has as environment, besides its settings. */}}
 {{- define "dcrx-kv.environment" -}}
 envFrom:

@@ -79,8 +79,10 @@ spec:
           volumeMounts:
             - name: builds
               mountPath: /tmp/image-builder
+            {{- include "dcrx-kv.uploadsMount" . | nindent 12 }}
       volumes:
         - name: builds
           emptyDir:
             sizeLimit: {{ .Values.builds.disk }}
+        {{- include "dcrx-kv.uploadsVolume" . | nindent 8 }}
 {{- end }}
