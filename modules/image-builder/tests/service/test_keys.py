@@ -9,6 +9,7 @@ from image_builder.accounts.users import NotFoundError
 from image_builder.database.connection import Database
 from image_builder.database.tables import registries
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 OLD, NEW = secrets.token_hex(32), secrets.token_hex(32)
 
@@ -18,9 +19,10 @@ async def test_a_password_is_encrypted_in_the_database(database: Database) -> No
 
     await kept.create("team", "r.example.com", "robot", "canary-password")
 
-    stored = await database.read(
-        lambda connection: connection.scalar(select(registries.c.encrypted_password))
-    )
+    async def read(connection: AsyncConnection) -> str | None:
+        return (await connection.execute(select(registries.c.encrypted_password))).scalar()
+
+    stored = await database.read(read)
     assert stored is not None
     assert "canary" not in stored
     assert (await kept.with_password("team"))[1] == "canary-password"
