@@ -6,7 +6,7 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from ..accounts.encryption import UnknownKeyError
 from ..accounts.users import NotFoundError
@@ -147,8 +147,11 @@ async def _named(services: Services, name: str) -> Registry:
         found, password = await services.registries.with_password(name)
     except (NotFoundError, UnknownKeyError) as error:
         raise HTTPException(400, f"registry {name!r}: {error}") from None
-    return Registry(
-        registry_url=found.registry_uri,
-        registry_user=found.registry_user or None,
-        registry_password=SecretStr(password) if password else None,
-    )
+    try:
+        return Registry(
+            registry_url=found.registry_uri,
+            registry_user=found.registry_user or None,
+            registry_password=SecretStr(password) if password else None,
+        )
+    except ValidationError:  # of an earlier version; the message would have the address, and what is in it
+        raise HTTPException(400, f"registry {name!r} has no valid address: update it") from None

@@ -4,7 +4,16 @@ import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictStr,
+    ValidationError,
+)
 
 from ..accounts.passwords import MAX_LENGTH, MIN_LENGTH
 from ..accounts.registries import Registry as StoredRegistry
@@ -20,6 +29,12 @@ Username = Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=_USE
 ShortText = Annotated[StrictStr, Field(max_length=256, pattern=_LINE)]
 Email = Annotated[StrictStr, Field(max_length=320, pattern=r"^(?:[^\x00-\x20\x7f@]+@[^\x00-\x20\x7f@]+)?$")]
 NewPassword = Annotated[SecretStr, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
+RegistryUri = Annotated[
+    StrictStr,
+    Field(min_length=1, max_length=255, pattern=_LINE),
+    AfterValidator(lambda value: _address(value)),
+]
+RegistryUser = Annotated[StrictStr, Field(max_length=255, pattern=_LINE)]
 RegistryName = Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x20\x7f/]+$")]
 
 
@@ -96,8 +111,8 @@ class NewRegistry(Input):
     """A registry that requests can name."""
 
     registry_name: RegistryName
-    registry_uri: Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=_LINE)]
-    registry_user: ShortText = ""
+    registry_uri: RegistryUri
+    registry_user: RegistryUser = ""
     registry_password: Annotated[SecretStr, Field(max_length=8192)] = SecretStr("")
 
 
@@ -106,8 +121,8 @@ class UpdatedRegistry(Input):
 
     id: uuid.UUID
     registry_name: RegistryName | None = None
-    registry_uri: Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=_LINE)] | None = None
-    registry_user: ShortText | None = None
+    registry_uri: RegistryUri | None = None
+    registry_user: RegistryUser | None = None
     registry_password: Annotated[SecretStr, Field(max_length=8192)] | None = None
 
 
@@ -228,3 +243,11 @@ class Health(BaseModel):
 
 def _time(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _address(value: str) -> str:
+    try:
+        Registry(registry_url=value)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    return value

@@ -114,8 +114,9 @@ class Database:
             delay = min(delay * 2, longest)
 
 
-# MySQL's numbers for: lock wait timeout, deadlock; server is shutting down, gone, lost, unreachable.
-_MYSQL_OUTAGES = {1205, 1213, 1053, 1927, 2002, 2003, 2006, 2013, 2014}
+# MySQL's numbers for: lock wait timeout, deadlock; too many connections, and of a user; server is shutting
+# down, gone, lost, unreachable.
+_MYSQL_OUTAGES = {1205, 1213, 1040, 1203, 1053, 1927, 2002, 2003, 2006, 2013, 2014}
 # PostgreSQL's classes for: connection, serialization and deadlock, no room, shut down or starting.
 _POSTGRES_OUTAGES = ("08", "40", "53", "57P")
 
@@ -128,12 +129,12 @@ def is_outage(error: BaseException) -> bool:
         return False
     if error.connection_invalidated:
         return True
-    code = str(getattr(error.orig, "sqlstate", None) or "")
-    if code:
-        return code.startswith(_POSTGRES_OUTAGES)
     arguments = getattr(error.orig, "args", ())
     if arguments and isinstance(arguments[0], int):
         return arguments[0] in _MYSQL_OUTAGES
+    code = str(getattr(error.orig, "sqlstate", None) or "")
+    if code:
+        return code.startswith(_POSTGRES_OUTAGES)
     if isinstance(error, OperationalError):
         text = str(error.orig)
         return any(part in text for part in ("locked", "unable to open", "disk I/O", "readonly"))

@@ -65,10 +65,10 @@ class Attempt:
             registry = self.targets.opened(self.claim.encrypted_target)
         except (NoRegistryError, UnknownKeyError) as error:
             return Status.FAILED, str(error), None
-        request = ImageRequest.model_validate_json(self.claim.request)
-        if self.claim.encrypted_target is not None:
-            request = request.model_copy(update={"registry": registry})
         try:
+            request = ImageRequest.model_validate_json(self.claim.request)
+            if self.claim.encrypted_target is not None:
+                request = request.model_copy(update={"registry": registry})
             return Status.DONE, "", await self._build(request, registry)
         except BuildFailedError as error:
             return Status.FAILED, _without(password_of(registry), str(error)), None
@@ -99,10 +99,11 @@ class Attempt:
         try:
             return await self._within_time(building)
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            # Between two writes: one that is broken off would lose what it had taken.
             async with writer.taken() as texts:
+                writing.cancel()
                 self._last_words = texts
+            await asyncio.gather(writing, return_exceptions=True)
 
     async def _within_time(self, building: "asyncio.Task[Built]") -> Built:
         try:

@@ -1,7 +1,7 @@
 """Jobs in the database."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -171,9 +171,13 @@ class JobStore:
 
         return await self._database.write(work)
 
-    async def renew(self, owner: str, lease: timedelta) -> Leases:
-        """Prolong all leases of a worker, and learn which it still has and which jobs should end."""
-        change = update(jobs).where(_held_by(owner)).values(lease_until=now_ms() + _milliseconds(lease))
+    async def renew(self, owner: str, lease: timedelta, running: Collection[uuid.UUID]) -> Leases:
+        """Prolong a worker's leases of jobs that run there; learn which it still has and which should end.
+
+        A lease that no build stands behind (its claim was lost on the way) ends by itself.
+        """
+        held = and_(_held_by(owner), jobs.c.id.in_(running))
+        change = update(jobs).where(held).values(lease_until=now_ms() + _milliseconds(lease))
 
         async def work(connection: AsyncConnection) -> Leases:
             await connection.execute(change)

@@ -134,11 +134,15 @@ class Workers:
             known = dict(self._running)
             try:
                 if time.monotonic() >= renewal:
-                    leases = await self._store.renew(self.owner, self._lease)
+                    leases = await self._store.renew(self.owner, self._lease, known)
                     renewal = time.monotonic() + self._lease.total_seconds() / RENEWALS
                 else:
                     leases = await self._store.leases(self.owner)
             except DatabaseUnavailableError:
+                continue
+            except Exception:
+                # Without this task no build would keep its lease.
+                log.exception("leases cannot be renewed; trying again")
                 continue
             for job_id, attempt in known.items():
                 if leases.held.get(job_id) != attempt.claim.fence and job_id in self._running:

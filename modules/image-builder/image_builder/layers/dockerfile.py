@@ -123,7 +123,7 @@ def _run_options(layer: Run) -> str:
 def _mount(mount: BindMount | CacheMount | TmpfsMount) -> str:
     words: dict[str, object] = {"type": mount.mount_type, "target": mount.target}
     if isinstance(mount, TmpfsMount):
-        words["size"] = None if mount.size is None else f"{mount.size}m"
+        words["size"] = f"{mount.size}m"
     else:
         words |= {"source": mount.source, "from": mount.from_layer}
     if isinstance(mount, CacheMount):

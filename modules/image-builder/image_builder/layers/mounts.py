@@ -41,11 +41,11 @@ class CacheMount(_Mount):
 
 
 class TmpfsMount(_Mount):
-    """Memory that stays out of the image."""
+    """Memory that stays out of the image; it has a bound of its own, since a build's memory leaves it out."""
 
     mount_type: Literal["tmpfs"] = "tmpfs"
     target: MountWord
-    size: Annotated[StrictInt, Field(ge=1, le=65_536, description="MiB")] | None = None
+    size: Annotated[StrictInt, Field(ge=1, le=1024, description="MiB")] = 64
 
 
 Mount = Annotated[BindMount | CacheMount | TmpfsMount, Field(discriminator="mount_type")]

@@ -163,6 +163,19 @@ async def test_who_is_no_administrator_may_do_little(service: RunningService) ->
     assert allowed.status_code == 202
 
 
+@pytest.mark.parametrize(
+    "address", ["https://robot:canary@r.example.com", "my registry", "ftp://r.example.com"]
+)
+async def test_a_registry_has_an_address(service: RunningService, address: str) -> None:
+    """One that no request could use is not kept; and nobody is shown what was in it."""
+    answer = await service.http.post("/registry/create", json={"registry_name": "r", "registry_uri": address})
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "registry_uri"]
+    assert "canary" not in answer.text
+    assert (await service.http.get("/registry/r/get")).status_code == 404
+
+
 async def test_a_name_is_given_once(service: RunningService) -> None:
     await service.new_user("somebody")
 

@@ -101,10 +101,21 @@ async def test_a_renewed_lease_holds(store: JobStore) -> None:
     await store.accept([new_job()], 10)
     (claim,) = await store.claim("w", 1, NO_LEASE, 5)
 
-    leases = await store.renew("w", LEASE)
+    leases = await store.renew("w", LEASE, {claim.job.id})
 
     assert leases.held == {claim.job.id: claim.fence}
     assert await store.claim("other", 1, LEASE, 5) == []
+
+
+async def test_a_claim_that_no_build_stands_behind_ends_by_itself(store: JobStore) -> None:
+    """Its answer was lost on the way: the worker holds other leases, and knows nothing of this one."""
+    await store.accept([new_job(), new_job()], 10)
+    lost, running = await store.claim("w", 2, NO_LEASE, 5)
+
+    await store.renew("w", LEASE, {running.job.id})
+
+    (again,) = await store.claim("other", 2, LEASE, 5)
+    assert again.job.id == lost.job.id
 
 
 async def test_what_was_built_is_known_to_the_next_attempt(store: JobStore) -> None:
@@ -158,15 +169,15 @@ async def test_the_worker_of_a_job_learns_that_it_should_end(store: JobStore) ->
     asked = await store.request_cancel(claim.job.id)
 
     assert asked.status == Status.PENDING
-    assert (await store.renew("w", LEASE)).cancelled == {claim.job.id}
-    assert await store.leases("w") == await store.renew("w", LEASE)
+    assert (await store.renew("w", LEASE, {claim.job.id})).cancelled == {claim.job.id}
+    assert await store.leases("w") == await store.renew("w", LEASE, {claim.job.id})
 
 
 async def test_a_cancelled_job_whose_worker_died_is_not_built_again(store: JobStore) -> None:
     await store.accept([new_job()], 10)
     (claim,) = await store.claim("w", 1, LEASE, 5)
     await store.request_cancel(claim.job.id)
-    await store.renew("w", NO_LEASE)
+    await store.renew("w", NO_LEASE, {claim.job.id})
 
     assert await store.claim("other", 1, LEASE, 5) == []
 

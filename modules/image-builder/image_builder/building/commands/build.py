@@ -29,17 +29,27 @@ from .sandbox import Bounds, Sandbox
 from .stores import BaseStores, remove
 from .watch import watch_memory
 
-# $1 KiB that may be written; then buildah's own.
+# $1 KiB that may be written; then buildah's own. The shell that looks is the first process of its namespace,
+# which no command can end; that commands have ended its looks counts as having written too much.
 _BUILD = """
 limit=$1; shift
-( while sleep 1; do
-    set -- $(du -sxk graph) && [ "$1" -gt "$limit" ] && : > over-disk && kill -KILL -1
-  done ) >/dev/null 2>&1 &
-buildah --root "$PWD/graph" --runroot "$PWD/run" --storage-driver overlay "$@"
+buildah --root "$PWD/graph" --runroot "$PWD/run" --storage-driver overlay "$@" &
+build=$!
+blind=0
+while sleep 1 & wait -n "$build" $! 2>/dev/null; kill -0 "$build" 2>/dev/null; do
+  used=$(du -sxk graph 2>/dev/null); used=${used%%[!0-9]*}
+  if [ -n "$used" ]; then blind=0; else blind=$((blind + 1)); fi
+  if [ "${used:-0}" -gt "$limit" ] || [ "$blind" -ge 5 ]; then : > over-disk; kill -KILL -1; fi
+done
+wait "$build"
 """
 # What commands of a build may do to the files and users of their own namespace, as package managers do;
 # no network devices, no device files, no ports below 1024, no other root.
-_DROPPED = ("CAP_MKNOD", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_AUDIT_WRITE", "CAP_SETPCAP")
+# SYS_CHROOT above all: buildah puts commands into a plain chroot, which that one leads out of.
+_DROPPED = (
+    *("CAP_MKNOD", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_AUDIT_WRITE", "CAP_SETPCAP"),
+    "CAP_SYS_CHROOT",
+)
 _STATUS = re.compile(r"exit status (\d+)")
 _ERROR = re.compile(r"(?i)^error[: ]")
 _NO_NAMESPACE = 125

@@ -106,6 +106,10 @@ def check_archives(plan: Plan, files: Mapping[str, Node], spool: Spool) -> None:
                             pass
 
 
+# What BuildKit calls `size`, buildah calls `tmpfs-size`.
+_TMPFS_SIZE = re.compile(r"(?m)^(RUN --mount=type=tmpfs,\S*?),size=")
+
+
 def dockerfile(plan: Plan, prepared: Prepared) -> str:
     """The Dockerfile of the stages that an image needs, on bases by the names that stores know them by."""
     names = {name: image_id(base) for name, base in prepared.images.items()}
@@ -122,7 +126,8 @@ def dockerfile(plan: Plan, prepared: Prepared) -> str:
             name = _alias(stage.on)
         layers.append(Stage(base=name, alias=_alias(number)))
         layers += [_rewritten(plan, number, position, layer) for position, layer in stage.layers]
-    return render(layers, names, [shells[number] for number in plan.needed])
+    text = render(layers, names, [shells[number] for number in plan.needed])
+    return _TMPFS_SIZE.sub(r"\1,tmpfs-size=", text)
 
 
 def _alias(number: int) -> str:

@@ -21,7 +21,7 @@ from .output import Output
 
 _READY = b"ready\n"
 _START = 60.0  # seconds until a shell in new namespaces is there, on a machine that has much else to do
-_PROGRAMS = ("unshare", "prlimit", "setpriv", "mount")
+_PROGRAMS = ("unshare", "prlimit", "setpriv", "mount", "bash")
 # $1 of a script is the first of its own arguments.
 _PRELUDE = "echo ready; read -r _ || exit 125; mount -t proc proc /proc || exit 125; "
 
@@ -137,7 +137,7 @@ class Sandbox:
             ),
             *("setpriv", "--pdeathsig", "KILL", "--"),
             *("unshare", *namespaces, "--fork", "--kill-child=KILL", "--"),
-            *("/bin/sh", "-c", _PRELUDE + script, "sh", *map(str, arguments)),
+            *("bash", "-c", _PRELUDE + script, "bash", *map(str, arguments)),
         ]
         own = self._identity
         process = await asyncio.create_subprocess_exec(
