@@ -1,6 +1,7 @@
 """An image on its way into a registry: blobs first, the manifest by its tag last."""
 
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ..oci.upload import SMALL, LargeUpload, upload_content
 from .errors import PushError
 
 _CHUNK = 1024 * 1024
+ASKED_AGAIN_AFTER = 2.0  # seconds that blobs take; meanwhile another worker may have got the job
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,13 @@ class NewBlob:
     content: bytes | FileContent | Repository
 
 
-async def push(transport: Transport, target: Reference, manifest: Manifest, blobs: Sequence[NewBlob]) -> None:
+async def push(
+    transport: Transport,
+    target: Reference,
+    manifest: Manifest,
+    blobs: Sequence[NewBlob],
+    before_tag: Callable[[], Awaitable[None]],
+) -> None:
     """Have an image in a registry; what is there already is not sent.
 
     Args:
@@ -54,13 +62,17 @@ async def push(transport: Transport, target: Reference, manifest: Manifest, blob
         target: name of the image, by tag.
         manifest: its manifest.
         blobs: its configuration and layers.
+        before_tag: asked again before the tag is written when the blobs took long; what it raises is raised.
 
     Raises:
         PushError: the registry refuses something, or failed for too long.
     """
     place = Repository(transport, target)
+    begun = time.monotonic()
     try:
         await all_of([_ensure(transport, place, blob) for blob in blobs])
+        if time.monotonic() - begun > ASKED_AGAIN_AFTER:
+            await before_tag()
         await place.put_manifest(manifest, target.identifier)
     except RegistryError as error:
         raise PushError(str(error)) from None

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -198,8 +199,9 @@ class Builder:
         image = await way.make(log)
         watch.lap("build")
         context.on_phase(Phase.PUSHING)
-        await context.before_push(image.manifest.digest)
-        await push(places.destination, places.target, image.manifest, image.blobs)
+        before_tag = partial(context.before_push, image.manifest.digest)
+        await before_tag()
+        await push(places.destination, places.target, image.manifest, image.blobs, before_tag)
         watch.lap("push")
         if key:
             self._known.remember(key, image.manifest)

@@ -91,6 +91,26 @@ async def test_what_an_earlier_attempt_has_only_built_is_built_again(
     assert progress.reached[-1] == (Status.PUSHING, built.digest)
 
 
+class LostWhilePushing(Recorded):
+    """The database was away while the blobs went; another worker has the job since."""
+
+    async def advance(self, status: Status, digest: str | None = None) -> None:
+        await super().advance(status, digest)
+        self.lost = status is Status.PUSHING
+
+
+async def test_a_lease_that_is_lost_while_blobs_go_leaves_the_tag_alone(
+    builder: LocalBuilder, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("image_builder.building.push.ASKED_AGAIN_AFTER", 0.0)
+    first = await builder.build(order(registry, "first"), Recorded(), asyncio.Event())
+
+    with pytest.raises(LostLeaseError):
+        await builder.build(order(registry, "late"), LostWhilePushing(), asyncio.Event())
+
+    assert image_config(registry, "team/hello", "latest")[0] == first.digest
+
+
 async def test_without_the_lease_nothing_is_pushed(builder: LocalBuilder, registry: str) -> None:
     first = await builder.build(order(registry, "first"), Recorded(), asyncio.Event())
 
