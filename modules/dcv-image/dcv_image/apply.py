@@ -14,14 +14,13 @@ from .settings import Parameters
 from .shared.account import Account
 from .shared.ecr import ensure_repository, login, repository_uri
 from .shared.errors import UserError
-from .shared.metadata_bucket import bucket_name, ensure_bucket
 from .shared.outputs import write_outputs
 from .shared.settings import SeedFarmerSettings, load
-from .shared.usage import UsageRecords
 from .shared_build import base
 from .shared_build.engine import Engine
 from .shared_build.publish import publish
 from .shared_build.registry import PublishedImage, Registry
+from .shared_build.use import record_use
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -66,17 +65,8 @@ class _Deployment:
             ) from None
 
     def _record_use(self, base_reference: str) -> None:
-        """The private copy of the base is used too: the next build needs it."""
-        project = self.seedfarmer.project_name
-        bucket = bucket_name(project, self.account)
-        ensure_bucket(self.s3, bucket, self.account, project)
-        used = {self.parameters.dcv_ecr_repository_name}
-        base_repository = base.repository_in(self.account.ecr_host, base_reference)
-        if base_repository:
-            used.add(base_repository)
-        UsageRecords(self.s3, bucket).record(
-            self.seedfarmer.deployment_name, self.seedfarmer.module_name, used
-        )
+        repositories = [self.parameters.dcv_ecr_repository_name]
+        record_use(self.s3, self.account, self.seedfarmer, repositories, [base_reference])
 
     def _publish(self, uri: str, base_reference: str) -> PublishedImage:
         endpoints = self.parameters.endpoints

@@ -3,14 +3,15 @@
 import json
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from .shared.settings import CommonParameters
 from .shared_build.names import checked_image_reference, checked_inventory_path, checked_repository_name
+from .shared_build.texts import checked_url, names_in
 
 DEFAULT_BASE_IMAGE = "docker.io/library/debian:12-slim"
+NOTHING = "names nothing"
 
 # RFC 1123 labels, as Kubernetes names namespaces and service accounts.
 _KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -110,7 +111,7 @@ class Parameters(CommonParameters):
     @field_validator("os_packages_mirror", "service_endpoint")
     @classmethod
     def _url_is_valid(cls, value: str | None) -> str | None:
-        return None if value is None else _checked_url(value)
+        return None if value is None else checked_url(value)
 
     @field_validator("eks_cluster_name")
     @classmethod
@@ -136,7 +137,7 @@ class Parameters(CommonParameters):
     @field_validator("service_account_names")
     @classmethod
     def _service_accounts_are_valid(cls, value: str) -> str:
-        for name in _names(value):
+        for name in names_in(value, NOTHING):
             _checked_kubernetes_name(name)
         return value
 
@@ -148,7 +149,7 @@ class Parameters(CommonParameters):
     @property
     def service_accounts(self) -> list[str]:
         """Names of the service accounts that get the role."""
-        return _names(self.service_account_names)
+        return names_in(self.service_account_names, NOTHING)
 
     @property
     def oidc_issuer(self) -> str | None:
@@ -184,36 +185,7 @@ def _desktops(text: str | None) -> dict[str, str]:
     return value
 
 
-def _names(text: str) -> list[str]:
-    """A list as SeedFarmer hands it over (JSON), or names with commas or spaces between them."""
-    if text.lstrip().startswith("["):
-        try:
-            names = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"is not JSON ({error}): {text!r}") from None
-        if not all(isinstance(name, str) for name in names):
-            raise ValueError(f"must be a list of names, not {text!r}")
-    else:
-        names = re.split(r"[,\s]+", text.strip(", \n"))
-    if not any(names):
-        raise ValueError("names nothing")
-    return list(names)
-
-
 def _checked_kubernetes_name(value: str) -> str:
     if not _KUBERNETES_NAME.fullmatch(value):
         raise ValueError(f"must be 1 to 63 of a-z, 0-9 and - between them, not {value!r}")
     return value
-
-
-def _checked_url(url: str) -> str:
-    """Only what logs and an image's history may show: no credentials, no spaces."""
-    try:
-        parts = urlsplit(url)
-        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # half an IPv6 address, or a port that is no number
-        complete = None
-    if not complete or not re.fullmatch(r"[A-Za-z0-9:/._~%\[\]-]+", url):
-        # Not repeated: it may hold a password.
-        raise ValueError("must be http(s)://host[:port][/path], without credentials")
-    return url.rstrip("/")

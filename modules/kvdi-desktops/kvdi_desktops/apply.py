@@ -15,15 +15,14 @@ from .settings import Parameters
 from .shared.account import Account
 from .shared.ecr import Login, ensure_repository, login
 from .shared.errors import UserError
-from .shared.metadata_bucket import bucket_name, ensure_bucket
 from .shared.outputs import write_outputs
 from .shared.settings import SeedFarmerSettings, load
-from .shared.usage import UsageRecords
 from .shared_build import base
 from .shared_build.base import ResolvedBase
 from .shared_build.engine import Engine, LocalImage
 from .shared_build.publish import Target, publish
 from .shared_build.registry import PublishedImage, Registry
+from .shared_build.use import record_use
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -86,7 +85,8 @@ class _Deployment:
         # What cannot be handed over is found out before anything is made.
         outputs({name: f"{host}/{it}" for name, it in names.items()}, dict.fromkeys(names, A_DIGEST))
         bases = self._bases(images)
-        self._record_use(set(names.values()), bases)
+        references = [found.reference for found in bases.values()]
+        record_use(self.s3, self.account, self.seedfarmer, names.values(), references)
         owner = desktops_owner(self.seedfarmer.project_name)
         uris = {name: ensure_repository(self.ecr, repository, owner) for name, repository in names.items()}
         with Engine.private() as engine:
@@ -102,17 +102,6 @@ class _Deployment:
         inventory = self.parameters.replicated_ecr_images_metadata_s3_path
         systems = dict.fromkeys(image.system for image in images)
         return {name: base.resolve(self.s3, self.parameters.bases[name], inventory) for name in systems}
-
-    def _record_use(self, repositories: set[str], bases: Mapping[str, ResolvedBase]) -> None:
-        """The private copies of the bases are used too: the next build needs them."""
-        project = self.seedfarmer.project_name
-        bucket = bucket_name(project, self.account)
-        ensure_bucket(self.s3, bucket, self.account, project)
-        found = (base.repository_in(self.account.ecr_host, item.reference) for item in bases.values())
-        used = repositories | {name for name in found if name}
-        UsageRecords(self.s3, bucket).record(
-            self.seedfarmer.deployment_name, self.seedfarmer.module_name, used
-        )
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,6 @@
 """The module's parameters."""
 
-import json
-import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
@@ -12,8 +9,10 @@ from .catalogue import Catalogue, Image, SystemName
 from .shared.errors import UserError
 from .shared.settings import CommonParameters
 from .shared_build.names import checked_image_reference, checked_inventory_path, checked_repository_name
+from .shared_build.texts import checked_url, names_in
 
 DEFAULT_IMAGES = "debian-supervisord-xfce4, debian-systemd-xfce4"
+NOTHING = "names no image"
 
 
 class Parameters(CommonParameters):
@@ -57,7 +56,7 @@ class Parameters(CommonParameters):
     @classmethod
     def _images_exist(cls, value: str) -> str:
         try:
-            Catalogue.load(catalogue.FOLDER).select(_names(value))
+            Catalogue.load(catalogue.FOLDER).select(names_in(value, NOTHING))
         except UserError as error:
             raise ValueError(str(error)) from None
         return value
@@ -80,12 +79,12 @@ class Parameters(CommonParameters):
     @field_validator("os_packages_mirror")
     @classmethod
     def _mirror_is_valid(cls, value: str | None) -> str | None:
-        return None if value is None else _checked_url(value)
+        return None if value is None else checked_url(value)
 
     @property
     def selected(self) -> list[Image]:
         """What to build, each image after the one that it stands on."""
-        return Catalogue.load(catalogue.FOLDER).select(_names(self.images))
+        return Catalogue.load(catalogue.FOLDER).select(names_in(self.images, NOTHING))
 
     @property
     def bases(self) -> Mapping[SystemName, str]:
@@ -99,32 +98,3 @@ class Parameters(CommonParameters):
     def repository_prefix(self, project: str) -> str:
         """What the names of the repositories begin with."""
         return self.ecr_repository_prefix or f"{project}-kvdi-desktops"
-
-
-def _names(text: str) -> list[str]:
-    """A list as SeedFarmer hands it over (JSON), or names with commas or spaces between them."""
-    if text.lstrip().startswith("["):
-        try:
-            names = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"is not JSON ({error}): {text!r}") from None
-        if not all(isinstance(name, str) for name in names):
-            raise ValueError(f"must be a list of names, not {text!r}")
-    else:
-        names = re.split(r"[,\s]+", text.strip(", \n"))
-    if not any(names):
-        raise ValueError("names no image")
-    return list(names)
-
-
-def _checked_url(url: str) -> str:
-    """Only what a shell, a list of sources and an image's history may show: no credentials, no spaces."""
-    try:
-        parts = urlsplit(url)
-        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # half an IPv6 address, or a port that is no number
-        complete = None
-    if not complete or not re.fullmatch(r"[A-Za-z0-9:/._~%\[\]-]+", url):
-        # Not repeated: it may hold a password.
-        raise ValueError("must be http(s)://host[:port][/path], without credentials")
-    return url.rstrip("/")

@@ -19,14 +19,13 @@ from ..settings import Parameters
 from ..shared.account import Account
 from ..shared.ecr import Login, ensure_repository, login
 from ..shared.errors import UserError
-from ..shared.metadata_bucket import bucket_name, ensure_bucket
 from ..shared.outputs import write_outputs
 from ..shared.settings import SeedFarmerSettings, load
-from ..shared.usage import UsageRecords
 from ..shared_build import base
 from ..shared_build.engine import Engine
 from ..shared_build.publish import publish
 from ..shared_build.registry import PublishedImage, Registry
+from ..shared_build.use import record_use
 from .chart import Chart, push_chart, read_chart
 from .environment import named_bases, service_environment
 from .image import BASE_PARAMETER, MODULE, REPOSITORY_PARAMETER, TAG, service_recipe, service_target
@@ -71,7 +70,9 @@ class _Deployment:
         found = base.resolve(self.s3, self.parameters.base_image, inventory)
         print(f"base image: {found.reference}{f' ({found.hint})' if found.hint else ''}")
         chart_repository = f"{self._repository}/{chart.name}"
-        self._record_use({self._repository, chart_repository}, found.reference)
+        # Images on the named bases are built on what others have published.
+        bases = [found.reference, *named_bases(self.parameters).values()]
+        record_use(self.s3, self.account, self.seedfarmer, {self._repository, chart_repository}, bases)
         owner = service_owner(self.seedfarmer.project_name)
         uri = ensure_repository(self.ecr, self._repository, owner)
         ensure_repository(self.ecr, chart_repository, owner)
@@ -83,18 +84,6 @@ class _Deployment:
     @property
     def _repository(self) -> str:
         return self.parameters.repository(self.seedfarmer.project_name)
-
-    def _record_use(self, repositories: set[str], base_reference: str) -> None:
-        """What others have published is used too: builds stand on it, and so does the next image."""
-        project = self.seedfarmer.project_name
-        bucket = bucket_name(project, self.account)
-        ensure_bucket(self.s3, bucket, self.account, project)
-        references = [base_reference, *named_bases(self.parameters).values()]
-        found = (base.repository_in(self.account.ecr_host, reference) for reference in references)
-        used = repositories | {name for name in found if name}
-        UsageRecords(self.s3, bucket).record(
-            self.seedfarmer.deployment_name, self.seedfarmer.module_name, used
-        )
 
     def _publish(self, uri: str, base_reference: str, credentials: Login) -> PublishedImage:
         endpoints = self.parameters.endpoints
