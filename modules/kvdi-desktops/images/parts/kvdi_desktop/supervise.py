@@ -7,6 +7,7 @@ import os
 import signal
 from types import FrameType
 
+from . import groups
 from .errors import say
 from .later import load_later
 
@@ -18,6 +19,8 @@ CONFIGURATION = "/etc/supervisor/supervisord.conf"
 # kVDI's hook before a stop sends it to the first process of every family: systemd's signal for halting.
 STOP_SIGNAL = signal.SIGRTMIN + 3
 ESSENTIAL = "vnc"
+# How long what a stopped program has started may take to end: seconds.
+PATIENCE_SECONDS = 3.0
 
 
 class Wakeup:
@@ -57,6 +60,7 @@ class DesktopSupervisor(supervisord.Supervisor):  # type: ignore[misc]
     def runforever(self) -> None:
         """Run until a signal comes; supervisord itself would wait a second before its first look."""
         events.subscribe(events.ProcessStateFatalEvent, self.give_up)
+        events.subscribe(events.ProcessStateStoppedEvent, self.end_group)
         for group in sorted(self.process_groups.values()):
             group.transition()
         super().runforever()
@@ -69,6 +73,14 @@ class DesktopSupervisor(supervisord.Supervisor):  # type: ignore[misc]
             say("a desktop without its VNC server is none: the container ends")
             self.failed = True
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def end_group(self, event: events.ProcessStateStoppedEvent) -> None:
+        """A program has stopped when all that it started has: only then comes the one that it needed."""
+        pid = dict(event.extra_values)["pid"]
+        # None for one that was between two attempts.
+        running = groups.end(pid, PATIENCE_SECONDS) if pid else []
+        if running:
+            say(f"started by {event.process.config.name}, and does not end: {', '.join(running)}")
 
 
 def run() -> int:
