@@ -37,6 +37,7 @@ IMAGE, ENVIRONMENT = "ImageBuilderImageDigestUri", "ImageBuilderEnvironment"
 SECRETS = ("ImageBuilderSecretName", "ImageBuilderAdministratorSecretName")
 # What commands of builds need of the engine; the module's README has the reason of each.
 PROFILE = REPOSITORY / "modules" / "image-builder" / "image" / "seccomp.json"
+NOT_STARTED = ""  # in place of a fingerprint
 PATHS = {"docker": "systempaths=unconfined", "podman": "unmask=ALL"}
 
 
@@ -48,7 +49,7 @@ class Running:
         deployment: `project/deployment` that it belongs to.
         container: name of its container.
         address: its URL.
-        made_from: fingerprint of all that it was started with.
+        made_from: fingerprint of all that it was started with; empty when it did not get ready.
     """
 
     deployment: str
@@ -106,7 +107,9 @@ class ImageBuilder:
                     self._start(engine, module[IMAGE], variables, secrets)
                     self._wait(engine)
                 except BaseException:
-                    self.stop(engine)
+                    # Users, jobs and secrets stay for the next start; `destroy` finds them by the record.
+                    _docker(engine, "rm", "--force", "--volumes", self._container)
+                    self._record(Running(deployment, self._container, self.address, NOT_STARTED))
                     raise
                 self._record(Running(deployment, self._container, self.address, made_from))
         user = secrets[USERNAME]

@@ -176,14 +176,42 @@ def test_it_ends_with_its_own_deployment_alone(builder: ImageBuilder, engine: En
     assert builder.stop(engine) is False
 
 
-def test_one_that_ends_while_it_starts_shows_its_log(
-    builder: ImageBuilder, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def broken(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every container ends at once."""
     monkeypatch.setattr("localcloud.image_builder.answers", lambda *_: lambda: False)
-    (tmp_path / "docker").write_text(ENGINE.format(folder=tmp_path).replace("touch", "true"))
+    Path(engine.program).write_text(ENGINE.format(folder=tmp_path).replace("touch", "true"))
 
+
+@pytest.mark.usefixtures("broken")
+def test_one_that_ends_while_it_starts_shows_its_log(
+    builder: ImageBuilder, engine: Engine, tmp_path: Path
+) -> None:
     with pytest.raises(LocalCloudError, match=r"(?s)image-builder did not start.*why it did not start"):
         builder.ensure(engine, "airgap/local", outputs(), Progress())
 
     assert builder.running(engine) is None
+    assert calls(tmp_path, "rm")[-1].endswith(calls(tmp_path, "run")[0].split()[3])
+
+
+def test_a_start_that_fails_keeps_users_and_jobs_for_the_next_one(
+    builder: ImageBuilder, engine: Engine, request: pytest.FixtureRequest
+) -> None:
+    builder.ensure(engine, "airgap/local", outputs(), Progress())
+    (builder.folder / "data" / "dcrx").write_text("users and jobs")
+    request.getfixturevalue("broken")
+
+    with pytest.raises(LocalCloudError):
+        builder.ensure(engine, "airgap/local", outputs("1"), Progress())
+
+    assert (builder.folder / "data" / "dcrx").read_text() == "users and jobs"
+
+
+@pytest.mark.usefixtures("broken")
+def test_destroy_removes_what_a_start_that_failed_has_left(builder: ImageBuilder, engine: Engine) -> None:
+    with pytest.raises(LocalCloudError):
+        builder.ensure(engine, "airgap/local", outputs(), Progress())
+
+    builder.stop_of(engine, "airgap/local")
+
     assert not builder.folder.exists()
