@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.local import LocalCloud, Run, copy_repository, local_cloud
+from support.local import TWO_MODULES, LocalCloud, Run, copy_repository, local_cloud
 
 pytestmark = pytest.mark.engine
 
@@ -23,7 +23,7 @@ targetAccount: primary
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout that these tests change: a module made by `new-module` is part of its deployment."""
-    checkout = copy_repository(tmp_path_factory.mktemp("cycle") / "repository")
+    checkout = copy_repository(tmp_path_factory.mktemp("cycle") / "repository", TWO_MODULES)
     subprocess.run([str(checkout / "scripts" / "new-module"), "greeter"], check=True, capture_output=True)
     (checkout / "manifests" / "local" / "extra.yaml").write_text(GREETER_GROUP)
     manifest = checkout / MANIFEST
