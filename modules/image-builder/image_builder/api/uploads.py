@@ -139,7 +139,7 @@ async def complete_upload(digest: DigestPath, services: ServicesHere, caller: Si
         return _answer(services, await asyncio.to_thread(complete, caller.user.id, digest))
 
 
-@router.delete("/{digest}/delete", responses=NOT_FOUND)
+@router.delete("/{digest}/delete", responses={**NOT_FOUND, **_STANDS_ELSEWHERE})
 async def delete_upload(digest: DigestPath, services: ServicesHere, caller: SignedIn) -> Message:
     """Remove an upload; builds that have begun keep what they use."""
     with _answers():

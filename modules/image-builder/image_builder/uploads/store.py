@@ -195,9 +195,21 @@ class UploadStore:
 
         Raises:
             UploadNotFoundError: the owner has none.
+            UploadConflictError: a part is being written, or what has come is being verified.
         """
-        path, _ = self._find(owner, digest)
-        path.unlink(missing_ok=True)
+        while True:
+            path, upload = self._find(owner, digest)
+            try:
+                lock = Lock(path)
+            except BlockingIOError:
+                raise UploadConflictError(_BUSY, upload.offset) from None
+            except FileNotFoundError:
+                continue  # it has just become complete, or has gone
+            try:
+                path.unlink()
+                return
+            finally:
+                lock.release()
 
     def must_be_there(self, owner: uuid.UUID, digests: Iterable[str]) -> None:
         """Find the files of a request, before somebody waits for it; they count as used.
@@ -236,8 +248,12 @@ class UploadStore:
         return gone
 
     def used(self) -> int:
-        """Bytes of all uploads, those that are announced included."""
-        return sum(upload.size for path in self._everything() if (upload := _existing(path)))
+        """Bytes of all uploads: announced ones, and removed ones that builds still use, included."""
+        sizes = {}  # by inode: builds give files a second name
+        for path in [*self._in_use(), *self._everything()]:
+            with contextlib.suppress(FileNotFoundError):
+                sizes[path.stat().st_ino] = _described(path).size
+        return sum(sizes.values())
 
     def _used(self, owner: uuid.UUID, digest: str, link: Path | None = None) -> None:
         """Note that a complete upload is used, and give it a second name."""
@@ -281,7 +297,7 @@ class UploadStore:
         try:
             lock = Lock(path)
         except BlockingIOError:
-            raise UploadConflictError("another part is being written: try again", upload.offset) from None
+            raise UploadConflictError(_BUSY, upload.offset) from None
         except FileNotFoundError:
             raise UploadNotFoundError(_MISSING.format(digest)) from None
         return lock, _described(path)
@@ -291,7 +307,14 @@ class UploadStore:
             if place.is_dir() and not place.name.startswith(_LENT):
                 yield from _files(place)
 
+    def _in_use(self) -> Iterator[Path]:
+        """Complete uploads by the names that builds have given them."""
+        for place in self._folder.glob(f"{_LENT}*"):
+            with contextlib.suppress(FileNotFoundError):  # the build has just ended
+                yield from _files(place)
 
+
+_BUSY = "a part is being written, or what has come is being verified: try again"
 _MISSING = "there is no complete upload of {}: upload it (again)"
 
 
@@ -303,7 +326,8 @@ def _verified(path: Path) -> str:
 
 
 def _files(place: Path) -> list[Path]:
-    return list(place.iterdir()) if place.is_dir() else []
+    """The uploads in a folder; not what locks and NFS (`.nfs…`, removed and still open) put beside them."""
+    return [path for path in place.iterdir() if not path.name.startswith(".")] if place.is_dir() else []
 
 
 def _existing(path: Path) -> Upload | None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from image_builder.api.access import COOKIE
 from image_builder.uploads import UploadStore
+from image_builder.uploads.errors import UploadConflictError
 
 from .conftest import StartService
 from .doubles import ScriptedBuilder
@@ -248,6 +249,65 @@ async def test_two_that_send_the_same_are_told_of_each_other(service: RunningSer
 
     assert (meanwhile.status_code, meanwhile.json()["detail"]["offset"]) == (409, 0)
     assert (afterwards.status_code, (await complete(service.http)).json()["complete"]) == (200, True)
+
+
+async def test_what_is_being_sent_is_not_removed(service: RunningService) -> None:
+    await begin(service.http)
+    store, owner = service.services.uploads, (await service.login()).json()["id"]
+    sending = store.receive(owner, DIGEST, 0)
+
+    meanwhile = await service.http.delete(f"/uploads/{DIGEST}/delete")
+    sending.close()
+    afterwards = await service.http.delete(f"/uploads/{DIGEST}/delete")
+
+    assert (meanwhile.status_code, meanwhile.json()["detail"]["offset"]) == (409, 0)
+    assert afterwards.status_code == 200
+    assert (await service.http.get("/uploads/list")).json() == {"uploads": []}
+
+
+async def test_what_is_being_verified_is_not_removed(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await begin(service.http)
+    await append(service.http, 0, CONTENT)
+    store, owner = service.services.uploads, (await service.login()).json()["id"]
+    refused = []
+
+    def verified(path: Path) -> str:
+        with pytest.raises(UploadConflictError) as error:
+            store.remove(owner, DIGEST)
+        refused.append(error.value.offset)
+        return DIGEST
+
+    monkeypatch.setattr("image_builder.uploads.store._verified", verified)
+    done = await complete(service.http)
+
+    assert (done.status_code, done.json()["complete"]) == (200, True)
+    assert refused == [len(CONTENT)]
+
+
+async def test_what_builds_still_use_counts_in_the_quota(start: StartService) -> None:
+    service = await start(DCRX_KV_UPLOAD_TOTAL_BYTES=str(5_000_000))
+    owner = (await service.login()).json()["id"]
+    digest = await upload(service.http)
+
+    with service.services.uploads.lent(owner, [digest]), service.services.uploads.lent(owner, [digest]):
+        await service.http.delete(f"/uploads/{digest}/delete")
+        while_used = await begin(service.http, CONTENT[::-1])
+    afterwards = await begin(service.http, CONTENT[::-1])
+
+    assert (while_used.status_code, while_used.json()["detail"]["current"]) == (413, 6_000_000)
+    assert afterwards.status_code == 200
+
+
+async def test_what_nfs_keeps_of_removed_files_is_no_upload(service: RunningService, tmp_path: Path) -> None:
+    await upload(service.http)
+    (place,) = (path for path in (tmp_path / "uploads").iterdir() if path.is_dir())
+    (place / ".nfs000000000001").write_bytes(CONTENT)
+
+    assert len((await service.http.get("/uploads/list")).json()["uploads"]) == 1
+    assert service.services.uploads.used() == len(CONTENT)
+    assert service.services.uploads.tidy() == 0
 
 
 @pytest.fixture
