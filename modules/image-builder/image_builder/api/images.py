@@ -63,11 +63,17 @@ async def list_jobs(
     caller: SignedIn,
     status: Status | None = None,
     before: Annotated[int | None, Query(ge=0, lt=2**62, description="milliseconds since 1970")] = None,
+    before_id: Annotated[
+        uuid.UUID | None, Query(description="with `before`: the job of that time after which to go on")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> JobList:
-    """Your jobs, the newest first; an administrator sees everybody's."""
+    """Your jobs, the newest first; an administrator sees everybody's.
+
+    The next page has `before` and `before_id`: when the last job of this one was made, and its id.
+    """
     owner = None if caller.user.administrator else caller.user.id
-    found = await services.jobs.newest(owner, status, before, limit)
+    found = await services.jobs.newest(owner, status, before, limit, before_id)
     return JobList(jobs=[JobMetadata.of(job) for job in found])
 
 

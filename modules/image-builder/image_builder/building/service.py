@@ -4,12 +4,12 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from ..cached import BLOBS, STORES
 from ..layers.request import ImageRequest
@@ -36,6 +36,7 @@ from .tidying import BUILD, tidy_up
 from .ways import AssembledWay, Way
 
 Log = Callable[[str], None]
+Result = TypeVar("Result")
 
 _LITTLE = 256 * 1024  # bytes
 _TIDY_WITHIN = 5.0  # seconds that the end waits for; the next start goes on with the rest
@@ -110,16 +111,31 @@ class Builder:
         Raises:
             BuildError: there is no image; its class and text say why.
         """
-        work = asyncio.create_task(self._build(request, context, on_log))
+        try:
+            return await self._limited(self._build(request, context, on_log), cancel)
+        finally:
+            self._tidy()
+
+    async def pushed(self, request: ImageRequest, cancel: asyncio.Event) -> Manifest | None:
+        """The image that a request's tag names already; None when there is none.
+
+        Raises:
+            BuildError: the registry does not say, or `cancel` was set.
+        """
+        return await self._limited(self._pushed(request), cancel)
+
+    async def _limited(self, work: Coroutine[None, None, Result], cancel: asyncio.Event) -> Result:
+        """What comes of a piece of work, unless it is cancelled or takes too long."""
+        working = asyncio.create_task(work)
         cancelled = asyncio.create_task(cancel.wait())
         try:
             await asyncio.wait(
-                [work, cancelled],
+                [working, cancelled],
                 timeout=self._settings.limits.seconds,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            if work.done():
-                return work.result()
+            if working.done():
+                return working.result()
             if cancelled.done():
                 raise CancelledBuildError("the build was cancelled")
             raise LimitExceededError(
@@ -127,16 +143,10 @@ class Builder:
             )
         finally:
             cancelled.cancel()
-            work.cancel()
-            await asyncio.wait([work, cancelled])
-            self._tidy()
+            working.cancel()
+            await asyncio.wait([working, cancelled])
 
-    async def pushed(self, request: ImageRequest) -> Manifest | None:
-        """The image that a request's tag names already; None when there is none.
-
-        Raises:
-            BuildError: the registry does not say.
-        """
+    async def _pushed(self, request: ImageRequest) -> Manifest | None:
         async with registries(request, self._settings, self._policy, self._service) as places:
             digest = await find(places.destination, places.target)
             if digest is None:

@@ -49,18 +49,18 @@ class LocalBuilder(Builder):
     async def build(self, order: Order, progress: Progress, cancel: asyncio.Event) -> Built:
         """Build and push one image."""
         try:
-            known = await self._pushed_before(order)
+            known = await self._pushed_before(order, cancel)
             return known or await self._built(order, progress, cancel)
         except CancelledBuildError:
             raise BuildCancelledError from None
         except BuildError as error:
             raise BuildFailedError(str(error)) from None
 
-    async def _pushed_before(self, order: Order) -> Built | None:
+    async def _pushed_before(self, order: Order, cancel: asyncio.Event) -> Built | None:
         """What an earlier attempt has pushed, so that no other digest follows it."""
         if order.built_digest is None:
             return None
-        manifest = await self._images.pushed(order.request)
+        manifest = await self._images.pushed(order.request, cancel)
         if manifest is None or manifest.digest != order.built_digest:
             return None
         return Built(manifest.digest, len(manifest.raw) + sum(blob.size for blob in manifest.blobs))

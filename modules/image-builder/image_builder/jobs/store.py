@@ -86,16 +86,32 @@ class JobStore:
         return await self._database.read(lambda connection: _get(connection, job_id))
 
     async def newest(
-        self, owner_id: uuid.UUID | None, status: Status | None, before: int | None, limit: int
+        self,
+        owner_id: uuid.UUID | None,
+        status: Status | None,
+        before: int | None,
+        limit: int,
+        last: uuid.UUID | None = None,
     ) -> list[Job]:
-        """The newest jobs (of one owner, in one state, made before a time), the newest first."""
+        """The newest jobs (of one owner, in one state, made before a time), the newest first.
+
+        Args:
+            owner_id: whose; everybody's without.
+            status: in which state; in any without.
+            before: milliseconds since 1970.
+            limit: how many.
+            last: job of the time `before` whose followers are wanted too: many are made at one moment.
+        """
         query = select(*_COLUMNS).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
         if owner_id is not None:
             query = query.where(jobs.c.owner_id == owner_id)
         if status is not None:
             query = query.where(jobs.c.status == status)
         if before is not None:
-            query = query.where(jobs.c.created_at < before)
+            earlier = jobs.c.created_at < before
+            if last is not None:
+                earlier = or_(earlier, and_(jobs.c.created_at == before, jobs.c.id > last))
+            query = query.where(earlier)
 
         async def work(connection: AsyncConnection) -> list[Job]:
             return [_job(row) for row in await connection.execute(query)]

@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
+from datetime import timedelta
 
 import httpx
 import pytest
 from image_builder.api.access import COOKIE
 from image_builder.database.tables import login_failures
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .conftest import StartService
 from .running import ADMIN, PASSWORD, RunningService, comes_true, request
@@ -226,6 +228,42 @@ async def test_a_right_password_forgets_the_wrong_ones(start: StartService) -> N
         assert (await service.login()).status_code == 200
 
 
+async def test_failures_fade_also_while_others_sign_in(start: StartService) -> None:
+    """Many share an address: what one of them mistypes now and then must not add up for ever."""
+    service = await start()
+    for number in range(4):
+        await service.login(ADMIN, f"a guess {number}")
+
+    for _ in range(12):  # two hours
+        await _later(service, timedelta(minutes=10))
+        assert (await service.login()).status_code == 200
+
+    left = await _failures(service)
+    assert max(left) == 0, left
+
+
+async def test_free_tries_come_back_evenly(start: StartService) -> None:
+    service = await start()
+    for _ in range(5):
+        assert (await service.login(ADMIN, "a guess")).status_code == 401
+
+    await _later(service, timedelta(minutes=36))  # three fifths of an hour
+
+    answers = [(await service.login(ADMIN, "a guess")).status_code for _ in range(3)]
+    assert answers == [401] * 3
+
+
+async def test_names_that_were_guessed_are_not_kept_for_ever(start: StartService) -> None:
+    service = await start()
+    for number in range(3):
+        await service.login(f"nobody-{number}", "a guess")
+    await _later(service, timedelta(hours=2))
+
+    assert (await service.login()).status_code == 200
+
+    assert len(await _failures(service)) == 2  # of the name and the address that have just signed in
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -281,3 +319,18 @@ async def _refused(service: RunningService, token: str) -> bool:
 async def _with_token(service: RunningService, token: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"}
     return await service.another_client().get(f"/users/{ADMIN}/get", headers=headers)
+
+
+async def _later(service: RunningService, time: timedelta) -> None:
+    """As if that much time had passed since the last try."""
+    earlier = update(login_failures).values(last_at=login_failures.c.last_at - time // timedelta(milliseconds=1))
+    await service.services.database.write(lambda connection: connection.execute(earlier))
+
+
+async def _failures(service: RunningService) -> list[int]:
+    query = select(login_failures.c.failures)
+
+    async def work(connection: AsyncConnection) -> list[int]:
+        return list((await connection.execute(query)).scalars())
+
+    return await service.services.database.read(work)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -234,6 +235,22 @@ async def test_jobs_of_others_are_not_there(service: RunningService) -> None:
         assert answer.status_code == 404, path
     assert (await other.get("/jobs/images/list")).json() == {"jobs": []}
     assert len((await service.http.get("/jobs/images/list")).json()["jobs"]) == 1
+
+
+async def test_a_list_goes_on_behind_its_last_job(service: RunningService) -> None:
+    for number in range(3):
+        await service.create(request(f"image-{number}"))
+
+    async def page(**cursor: str | int) -> list[dict[str, Any]]:
+        answer = await service.http.get("/jobs/images/list", params={"limit": 2, **cursor})
+        return list(answer.json()["jobs"])
+
+    first = await page()
+    made = round(datetime.fromisoformat(first[-1]["created_at"]).timestamp() * 1000)
+    second = await page(before=made, before_id=first[-1]["id"])
+
+    assert {job["name"] for job in [*first, *second]} == {"image-0", "image-1", "image-2"}
+    assert len(second) == 1
 
 
 @pytest.mark.parametrize("job_id", ["x", "1", "%00", "00000000-0000-0000-0000-00000000000g"])

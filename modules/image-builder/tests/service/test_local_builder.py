@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from image_builder.jobs.builder import Order
+from image_builder.jobs.builder import BuildCancelledError, Order
 from image_builder.jobs.job import Status
 from image_builder.jobs.local_builder import LocalBuilder, build_settings
 from image_builder.jobs.store import LostLeaseError
@@ -89,6 +89,30 @@ async def test_what_an_earlier_attempt_has_only_built_is_built_again(
 
     assert image_config(registry, "team/hello", "latest")[0] == built.digest
     assert progress.reached[-1] == (Status.PUSHING, built.digest)
+
+
+async def test_a_repeated_attempt_is_cancelled_while_its_registry_says_nothing(
+    environment: dict[str, str],
+) -> None:
+    asked = asyncio.Event()
+
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        asked.set()
+        await reader.read()  # until the other end has gone
+        writer.close()
+
+    server = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    variables = {**environment, "DOCKER_REGISTRY_URI": f"http://{address}/v2/team"}
+    cancel = asyncio.Event()
+    async with server, LocalBuilder(read_settings(variables)) as builder:
+        repeated = order(address, "hello", f"sha256:{'0' * 64}")
+        building = asyncio.create_task(builder.build(repeated, Recorded(), cancel))
+        await asyncio.wait_for(asked.wait(), 60)
+        cancel.set()
+        with pytest.raises(BuildCancelledError):
+            await building
 
 
 class LostWhilePushing(Recorded):

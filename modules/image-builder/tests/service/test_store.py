@@ -255,6 +255,20 @@ async def test_jobs_are_listed_by_owner_and_status(store: JobStore) -> None:
     }
 
 
+async def test_pages_of_jobs_have_each_job_once(store: JobStore) -> None:
+    """Requests that arrive together have one time."""
+    await store.accept([new_job() for _ in range(5)], 10)
+    everything = await store.newest(None, None, None, 10)
+    assert len({job.created_at for job in everything}) == 1
+
+    pages = [await store.newest(None, None, None, 2)]
+    while pages[-1]:
+        last = pages[-1][-1]
+        pages.append(await store.newest(None, None, last.created_at, 2, last.id))
+
+    assert [job for page in pages for job in page] == everything
+
+
 async def test_two_processes_may_bring_a_database_up_to_date_at_once(database: Database) -> None:
     await asyncio.gather(upgrade(database), upgrade(database))
 
