@@ -83,7 +83,7 @@ class Client:
         idle_timeout: seconds without progress after which an exchange has stalled.
         user_agent: sent with every request.
         lookup: decides to which address of a host to connect, or that it must not be asked at all. Hosts
-            behind a proxy are looked up by the proxy.
+            behind a proxy are judged too; their addresses are the proxy's own to find.
     """
 
     def __init__(self, *, idle_timeout: float, user_agent: str, lookup: Lookup | None = None) -> None:
@@ -191,9 +191,9 @@ class Client:
         """
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
+                address = await self._lookup(route.host, route.port) if self._lookup else None
                 if route.proxy:
                     return await self._through(route, route.proxy)
-                address = await self._lookup(route.host, route.port) if self._lookup else None
                 return await self._dial(route.host, route.port, tls=route.scheme == "https", address=address)
         except TimeoutError:
             raise NoConnection(f"no connection within {_CONNECT_TIMEOUT:.0f} s") from None

@@ -2,6 +2,7 @@
 
 import pytest
 from dockerimage_replication.http1.client import Client
+from multidict import CIMultiDict
 from yarl import URL
 
 from .support import OK, Peer, fetch, scripted
@@ -42,3 +43,27 @@ async def test_what_a_lookup_raises_ends_the_request_unchanged() -> None:
 
     with pytest.raises(RefusedError, match=r"registry\.test"):
         await fetch(client, URL("http://registry.test/x"))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_is_no_way_around_it(scheme: str) -> None:
+    """The proxy may stand where more can be reached; it is not asked for what is refused."""
+    asked = []
+
+    async def refusing(host: str, port: int) -> str:
+        raise RefusedError(host)
+
+    async def proxying(peer: Peer) -> None:
+        asked.append(await peer.request())
+
+    client = Client(idle_timeout=30.0, user_agent="test", lookup=refusing)
+    async with scripted(proxying) as proxy:
+        with pytest.raises(RefusedError, match=r"metadata\.test"):
+            await client.send(
+                "GET",
+                URL(f"{scheme}://metadata.test/x"),
+                CIMultiDict(),
+                proxy=URL(f"http://{proxy.address}"),
+            )
+
+    assert asked == []

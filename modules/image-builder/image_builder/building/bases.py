@@ -113,7 +113,9 @@ class Bases:
 
     async def _find(self, transport: Transport, reference: Reference, platform: str, name: str) -> Base:
         place = Repository(transport, reference)
-        digest = reference.digest or await place.head_manifest(reference.identifier)
+        # Asked also for what is known by its digest: who may read it is the registry's to say, every time.
+        found = await place.head_manifest(reference.identifier)
+        digest = reference.digest or found
         key = f"{reference.registry}/{reference.repository}@{digest} {platform}"
         if key in self._known:
             self._known.move_to_end(key)

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from .fields import Alias, MountWord, Permissions
 
+MAX_TMPFS = 1024  # MiB that the tmpfs mounts of a build may take at a time
+
 _Id = Annotated[int, Field(ge=0, le=2**32 - 2)]
 
 
@@ -45,7 +47,7 @@ class TmpfsMount(_Mount):
 
     mount_type: Literal["tmpfs"] = "tmpfs"
     target: MountWord
-    size: Annotated[StrictInt, Field(ge=1, le=1024, description="MiB")] = 64
+    size: Annotated[StrictInt, Field(ge=1, le=MAX_TMPFS, description="MiB")] = 64
 
 
 Mount = Annotated[BindMount | CacheMount | TmpfsMount, Field(discriminator="mount_type")]

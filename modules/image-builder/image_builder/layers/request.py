@@ -19,7 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from .models import Add, AnyLayer, Copy, OnBuild, Stage
+from .models import Add, AnyLayer, Copy, OnBuild, Run, Stage
+from .mounts import MAX_TMPFS, TmpfsMount
 
 MAX_LAYERS = 500
 MAX_FILES = 1000
@@ -160,6 +161,22 @@ class ImageRequest(BaseModel):
                 raise ValueError(f"layers[{number}]: {layer.layer_type} stands before the first stage")
         if not begun:
             raise ValueError("layers: there is no stage, so that the image has no base")
+        return self
+
+    @model_validator(mode="after")
+    def _memory_mounts_are_bounded(self) -> "ImageRequest":
+        """Commands of one stage run one after the other, those of several stages side by side."""
+        largest = [0]
+        for layer in self.layers:
+            if isinstance(layer, Stage):
+                largest.append(0)
+            elif isinstance(layer, Run) and isinstance(layer.mount, TmpfsMount):
+                largest[-1] = max(largest[-1], layer.mount.size)
+        if sum(largest) > MAX_TMPFS:
+            raise ValueError(
+                f"layers: the largest tmpfs mounts of all stages take {sum(largest)} MiB together, and at most "
+                f"{MAX_TMPFS} are allowed: give them a smaller `size`"
+            )
         return self
 
     def as_json(self) -> dict[str, Any]:

@@ -170,6 +170,14 @@ def upload_blob(registry: str, repository: str, blob: bytes) -> None:
     put(f"{url}{'&' if '?' in url else '?'}digest={digest_of(blob)}", blob)
 
 
+def delete_manifest(registry: str, name: str) -> None:
+    """Remove `repository@digest` from a registry."""
+    repository, _, digest = name.partition("@")
+    request = Request(f"http://{registry}/v2/{repository}/manifests/{digest}", method="DELETE")
+    with urlopen(request) as answer:
+        assert answer.status == 202
+
+
 def get(url: str) -> bytes:
     """What a registry has at an address."""
     with urlopen(Request(url, headers={"Accept": _ACCEPT})) as answer:

@@ -1,5 +1,6 @@
 """Images made without running anything, as a registry has them afterwards."""
 
+import asyncio
 import gzip
 import io
 import tarfile
@@ -8,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from image_builder.building import BuildContext, Builder
 from image_builder.building.errors import BuildError, InvalidRequestError, LimitExceededError
 from image_builder.building.result import Phase
 from image_builder.building.settings import Limits
 from image_builder.layers.image import Image
 
-from .support import Bench, Entry, bench, file_entry, push_base, tar_of
+from .support import Bench, Entry, bench, delete_manifest, file_entry, push_base, tar_of
 
 
 def test_the_documents_first_image(builder: Bench, base: str) -> None:
@@ -185,6 +187,18 @@ def test_what_cannot_be_copied_is_named(
 def test_an_absent_base_is_named_with_what_was_asked(builder: Bench) -> None:
     with pytest.raises(BuildError, match=r"base '127\.0\.0\.1.*absent:1': .*not found"):
         builder.build(Image("x").stage(f"{builder.registry}/absent", "1"))
+
+
+async def test_a_base_that_is_known_by_its_digest_is_asked_for_again(builder: Bench, registry: str) -> None:
+    """Whether this request may read it, the registry says, also when another one has just read it."""
+    digest = push_base(registry, "bases/taken-away:1", [])
+    image = Image("x").stage(f"{registry}/bases/taken-away@{digest}").label("a", "b")
+
+    async with Builder(builder.settings) as images:
+        await images.build(image.request(), BuildContext(), builder.lines.append, asyncio.Event())
+        delete_manifest(registry, f"bases/taken-away@{digest}")
+        with pytest.raises(BuildError, match="not found"):
+            await images.build(image.request(), BuildContext(), builder.lines.append, asyncio.Event())
 
 
 def test_a_base_with_onbuild_is_refused(builder: Bench, registry: str) -> None:

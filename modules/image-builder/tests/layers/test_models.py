@@ -163,3 +163,21 @@ def test_a_problem_never_quotes_a_password() -> None:
     registry = {"registry_url": "a b", "registry_user": "u", "registry_password": "canary-password"}
 
     assert "canary" not in str(found(request(registry=registry)))
+
+
+def test_memory_of_mounts_is_bounded_over_all_stages() -> None:
+    """Stages are built side by side, the commands of one stage one after the other."""
+
+    def with_mounts(*stages: list[int]) -> dict[str, Any]:
+        layers: list[dict[str, Any]] = []
+        for number, sizes in enumerate(stages):
+            layers.append({"layer_type": "stage", "base": "base", "alias": f"s{number}"})
+            for size in sizes:
+                mount = {"mount_type": "tmpfs", "target": "/t", "size": size}
+                layers.append({"layer_type": "run", "command": "true", "mount": mount})
+        return {"name": "x", "layers": layers}
+
+    ImageRequest.model_validate(with_mounts([1024, 1024]))
+    ImageRequest.model_validate(with_mounts([512, 512], [512]))
+    with pytest.raises(ValidationError, match=r"tmpfs mounts of all stages take 1025 MiB"):
+        ImageRequest.model_validate(with_mounts([512, 1], [513]))
