@@ -11,7 +11,6 @@ from ..layers.request import ImageRequest, Registry
 from .builder import BuildCancelledError, Builder, BuildFailedError, Built, Order
 from .job import Claim, Job, Status
 from .log_writer import LogWriter
-from .patience import insistently
 from .store import JobStore, LostLeaseError
 from .targets import NoRegistryError, Targets, password_of
 
@@ -46,10 +45,8 @@ class Attempt:
             if self.lost:
                 return None
             size, digest = (built.size, built.digest) if built else (0, None)
-            return await insistently(
-                lambda: self.store.finish(
-                    self.claim, status, context, size=size, digest=digest, log=self._last_words
-                )
+            return await self.store.finish(
+                self.claim, status, context, size=size, digest=digest, log=self._last_words
             )
         except LostLeaseError:
             log.warning("job %s: another worker has it now", self.claim.job.id)
@@ -119,7 +116,7 @@ class Attempt:
             await asyncio.gather(building, return_exceptions=True)
 
     async def _append(self, texts: list[str]) -> None:
-        await insistently(lambda: self.store.append(self.claim, texts))
+        await self.store.append(self.claim, texts)
 
 
 @dataclass(frozen=True)
@@ -136,9 +133,7 @@ class _Reports:
         async with self.writer.taken() as texts:
             if self.attempt.lost:
                 raise LostLeaseError("the lease is gone")
-            await insistently(
-                lambda: self.attempt.store.advance(self.attempt.claim, status, digest=digest, log=texts)
-            )
+            await self.attempt.store.advance(self.attempt.claim, status, digest=digest, log=texts)
 
 
 def _without(secrets: list[str], text: str) -> str:

@@ -1,7 +1,7 @@
 """Jobs in the database."""
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from ..database.clock import now_ms
 from ..database.connection import Database
 from ..database.tables import job_events, jobs
 from .job import OPEN, Claim, Event, Job, NewJob, Status
+from .patience import insistently
 
 PRUNED_AT_ONCE = 500  # jobs whose records one transaction removes
 
@@ -208,7 +209,7 @@ class JobStore:
     async def advance(
         self, claim: Claim, status: Status, *, digest: str | None = None, log: Sequence[str] = ()
     ) -> None:
-        """Note how far a job has come, what was built, and what was logged before.
+        """Note how far a job has come, what was built, and what was logged before; however long it takes.
 
         Raises:
             LostLeaseError: the job is no longer this claim's.
@@ -228,7 +229,7 @@ class JobStore:
         digest: str | None = None,
         log: Sequence[str] = (),
     ) -> Job:
-        """End a job, with what was logged at last.
+        """End a job, with what was logged at last; however long it takes.
 
         Raises:
             LostLeaseError: the job is no longer this claim's.
@@ -246,12 +247,12 @@ class JobStore:
             "status": Status.PENDING,
             "lease_owner": None,
             "lease_until": None,
-            "attempt": jobs.c.attempt - 1,
+            "attempt": claim.job.attempt - 1,
         }
-        await self._fenced(claim, values, [])
+        await self._database.write(_fenced_work(claim, values, []))
 
     async def append(self, claim: Claim, texts: Iterable[str]) -> None:
-        """Add to a job's log.
+        """Add to a job's log; however long it takes.
 
         Raises:
             LostLeaseError: the job is no longer this claim's.
@@ -286,32 +287,49 @@ class JobStore:
         return await self._database.write(work)
 
     async def _fenced(self, claim: Claim, values: dict[str, Any], events: list[tuple[str, str]]) -> Job:
-        """Change a job and add to its log, if the job is still this claim's; the job as it is then."""
+        """Change a job and add to its log, if the job is still this claim's; the job as it is then.
 
-        async def work(connection: AsyncConnection) -> Job:
-            row = await _lock(connection, claim.job.id)
-            if row is not None and row.fence == claim.fence and row.status in OPEN:
-                if values:
-                    await _update(connection, [claim.job.id], values)
-                if events:
-                    await _append(connection, claim, events, row.now)
-            elif row is None or row.fence != claim.fence or row.status != values.get("status"):
-                raise LostLeaseError(f"job {claim.job.id} has another worker, or has ended")
-            # Else an earlier try was committed after all.
-            return await _get(connection, claim.job.id)
-
-        return await self._database.write(work)
+        Repeated until the database answers.
+        """
+        work = _fenced_work(claim, values, events)
+        return await insistently(lambda: self._database.write(work))
 
 
-async def _append(
-    connection: AsyncConnection, claim: Claim, events: Sequence[tuple[str, str]], now: int
-) -> None:
-    """Add to the log of a job that is locked."""
-    last = select(func.coalesce(func.max(job_events.c.sequence), 0)).where(
-        job_events.c.job_id == claim.job.id
-    )
-    first = (await connection.execute(last)).scalar_one() + 1
-    rows = [
+def _fenced_work(
+    claim: Claim, values: dict[str, Any], events: list[tuple[str, str]]
+) -> Callable[[AsyncConnection], Awaitable[Job]]:
+    """What `_fenced` does in a transaction; it can be repeated after a commit that nobody heard of."""
+    begun: int | None = None  # number of the first event as the try before has written it
+
+    async def work(connection: AsyncConnection) -> Job:
+        nonlocal begun
+        row = await _lock(connection, claim.job.id)
+        if row is not None and row.fence == claim.fence and row.status in OPEN:
+            if values:
+                await _update(connection, [claim.job.id], values)
+            if events:
+                number = await _next_number(connection, claim.job.id)
+                if begun in (None, number):  # else they are there: nobody else writes under this claim
+                    begun = number
+                    await connection.execute(insert(job_events), _event_rows(claim, events, number, row.now))
+        elif row is None or row.fence != claim.fence or row.status != values.get("status"):
+            raise LostLeaseError(f"job {claim.job.id} has another worker, or has ended")
+        # Else an earlier try was committed after all.
+        return await _get(connection, claim.job.id)
+
+    return work
+
+
+async def _next_number(connection: AsyncConnection, job_id: uuid.UUID) -> int:
+    """The number of the next event of a job that is locked."""
+    last = select(func.coalesce(func.max(job_events.c.sequence), 0)).where(job_events.c.job_id == job_id)
+    return int((await connection.execute(last)).scalar_one()) + 1
+
+
+def _event_rows(
+    claim: Claim, events: Sequence[tuple[str, str]], first: int, now: int
+) -> list[dict[str, Any]]:
+    return [
         {
             "job_id": claim.job.id,
             "sequence": first + index,
@@ -322,7 +340,6 @@ async def _append(
         }
         for index, (kind, text) in enumerate(events)
     ]
-    await connection.execute(insert(job_events), rows)
 
 
 async def _update(connection: AsyncConnection, ids: Sequence[uuid.UUID], values: dict[str, Any]) -> None:

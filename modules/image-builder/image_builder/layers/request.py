@@ -174,8 +174,8 @@ class ImageRequest(BaseModel):
                 largest[-1] = max(largest[-1], layer.mount.size)
         if sum(largest) > MAX_TMPFS:
             raise ValueError(
-                f"layers: the largest tmpfs mounts of all stages take {sum(largest)} MiB together, and at most "
-                f"{MAX_TMPFS} are allowed: give them a smaller `size`"
+                f"layers: the largest tmpfs mounts of all stages take {sum(largest)} MiB together, "
+                f"and at most {MAX_TMPFS} are allowed: give them a smaller `size`"
             )
         return self
 

@@ -323,7 +323,9 @@ async def _with_token(service: RunningService, token: str) -> httpx.Response:
 
 async def _later(service: RunningService, time: timedelta) -> None:
     """As if that much time had passed since the last try."""
-    earlier = update(login_failures).values(last_at=login_failures.c.last_at - time // timedelta(milliseconds=1))
+    earlier = update(login_failures).values(
+        last_at=login_failures.c.last_at - time // timedelta(milliseconds=1)
+    )
     await service.services.database.write(lambda connection: connection.execute(earlier))
 
 

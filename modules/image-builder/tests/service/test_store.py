@@ -2,14 +2,20 @@
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import TypeVar
 
 import pytest
-from image_builder.database.connection import Database
+import pytest_asyncio
+from image_builder.database.address import parse_database_uri
+from image_builder.database.connection import Database, DatabaseUnavailableError
 from image_builder.database.migrate import is_current, upgrade
 from image_builder.jobs.job import Job, NewJob, Status
 from image_builder.jobs.store import JobNotFoundError, JobStore, LostLeaseError, QueueFull
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+Result = TypeVar("Result")
 LEASE = timedelta(seconds=60)
 NO_LEASE = timedelta(milliseconds=-1)  # has run out when it begins
 OWNER = uuid.UUID(int=1)
@@ -22,6 +28,28 @@ def new_job(name: str = "hello") -> NewJob:
 @pytest.fixture
 def store(database: Database) -> JobStore:
     return JobStore(database)
+
+
+class Unheard(Database):
+    """A database whose connection breaks when a commit has happened, so that nobody hears of it."""
+
+    breaks = 0  # how many of the next commits
+
+    async def write_once(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        result = await super().write_once(work)
+        if self.breaks:
+            self.breaks -= 1
+            raise ConnectionResetError("the connection broke")
+        return result
+
+
+@pytest_asyncio.fixture
+async def unheard(database_uri: str) -> AsyncIterator[Unheard]:
+    """It is patient for no time, so that those who insist begin anew each time."""
+    database = Unheard(parse_database_uri(database_uri), timedelta())
+    await upgrade(database)
+    yield database
+    await database.close()
 
 
 async def test_an_accepted_job_is_there(store: JobStore) -> None:
@@ -253,6 +281,42 @@ async def test_jobs_are_listed_by_owner_and_status(store: JobStore) -> None:
         Status.BUILDING: 0,
         Status.PUSHING: 0,
     }
+
+
+async def test_what_was_committed_unheard_is_not_written_again(unheard: Unheard) -> None:
+    store = JobStore(unheard)
+    await store.accept([new_job()], 10)
+    (claim,) = await store.claim("w", 1, LEASE, 5)
+
+    for number, writing in enumerate(
+        [
+            lambda: store.append(claim, ["one\n", "two\n"]),
+            lambda: store.append(claim, ["two\n"]),  # said twice indeed
+            lambda: store.advance(claim, Status.PUSHING, digest="sha256:abc", log=["three\n"]),
+            lambda: store.finish(claim, Status.DONE, "", digest="sha256:abc", log=["four\n"]),
+        ]
+    ):
+        unheard.breaks = number % 2 + 1
+        await writing()
+        assert unheard.breaks == 0
+
+    told = [(event.sequence, event.text) for event in await store.events(claim.job.id, 0, 100)]
+    texts = ["one\n", "two\n", "two\n", "three\n", "PUSHING", "four\n", "DONE"]
+    assert told == list(enumerate(texts, 1))
+
+
+async def test_a_job_that_was_given_back_unheard_is_given_back_once(unheard: Unheard) -> None:
+    store = JobStore(unheard)
+    await store.accept([new_job()], 10)
+    (claim,) = await store.claim("w", 1, LEASE, 5)
+
+    unheard.breaks = 1
+    with pytest.raises(DatabaseUnavailableError):
+        await store.release(claim)
+    await store.release(claim)
+
+    (again,) = await store.claim("w", 1, LEASE, 5)
+    assert again.job.attempt == 1
 
 
 async def test_pages_of_jobs_have_each_job_once(store: JobStore) -> None:
