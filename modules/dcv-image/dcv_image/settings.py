@@ -86,7 +86,8 @@ class Parameters(CommonParameters):
         default=None,
         description="Package sources that replace the base image's own during the build: a file in the "
         "format of `/etc/apt/sources.list`, or a `.repo` file for dnf and yum; the same forms as "
-        "`dcv-archive`. It may hold credentials: it comes into no layer.",
+        "`dcv-archive`. It may hold credentials: it comes into no layer. Sources by https need a base image "
+        "that has `ca-certificates`.",
     )
 
     @field_validator("dcv_ecr_repository_name")

@@ -18,9 +18,19 @@ fail() {
     exit 1
 }
 
+# The base has none before the package ca-certificates is installed, and that comes from the mirror.
+need_certificates() {
+    if grep -qs '^deb .*https:' "$MIRROR" && [[ ! -s /etc/ssl/certs/ca-certificates.crt ]]; then
+        fail "os-packages-mirror: the base image has no certificates to verify an https mirror with;" \
+            "give its http address (signatures verify the packages all the same)," \
+            "or a base-image that has ca-certificates"
+    fi
+}
+
 apt() {
     local options=()
     if [[ -s $MIRROR ]]; then
+        need_certificates
         options=(-o "Dir::Etc::SourceList=$MIRROR" -o Dir::Etc::SourceParts=/dev/null)
     fi
     DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" "$@"

@@ -54,7 +54,8 @@ class Parameters(CommonParameters):
     os_packages_mirror: str | None = Field(
         default=None,
         description="URL of a mirror of Debian's packages with `debian` and `debian-security` below it, for "
-        "networks without internet access. Without it, packages come from where the base image takes them.",
+        "networks without internet access. Without it, packages come from where the base image takes them. "
+        "By https only with a base image that has `ca-certificates`; signatures verify packages in any case.",
     )
     eks_cluster_name: str | None = Field(
         default=None,

@@ -61,6 +61,15 @@ def test_all_problems_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert raised.value.exit_status == 2
 
 
+@pytest.mark.parametrize("value", ["s3://bucket/key", "bucket", "bucket/", "/key", "bucket//key"])
+def test_an_inventory_is_named_as_roles_write_it(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """The template puts it into ARNs unchanged."""
+    monkeypatch.setenv(f"{PREFIX}REPLICATED_ECR_IMAGES_METADATA_S3_PATH", value)
+
+    with pytest.raises(ParameterError, match=r"bucket/key, without `s3://`"):
+        load(Parameters)
+
+
 @pytest.mark.parametrize("value", ["{", '{"a": 1}', '{"a b": "host/x:1"}', '{"a": "not an image"}'])
 def test_desktops_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv(f"{PREFIX}DESKTOP_IMAGE_URIS", value)

@@ -49,7 +49,8 @@ class Parameters(CommonParameters):
         default=None,
         description="URL of a mirror of the systems' packages, for networks without internet access: it has "
         "Debian's at `debian` and `debian-security`, Ubuntu's at `ubuntu`, Arch's at `archlinux`. Without "
-        "it, packages come from where the base image takes them.",
+        "it, packages come from where the base image takes them. By https only with base images that have "
+        "`ca-certificates`; signatures verify packages in any case.",
     )
 
     @field_validator("images")

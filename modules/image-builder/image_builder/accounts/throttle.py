@@ -51,7 +51,7 @@ class _State:
         """Milliseconds until the next try."""
         if self.last_at is None or self.failures < free:
             return 0
-        pause = min(1000 * 2 ** min(self.failures - free, 20), LONGEST_WAIT)
+        pause = min(1000 << min(self.failures - free, 20), LONGEST_WAIT)
         return max(0, pause - (self.now - self.last_at))
 
 

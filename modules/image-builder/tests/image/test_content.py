@@ -47,6 +47,29 @@ def test_there_is_no_installer_and_no_trace_of_the_build(image: str) -> None:
     assert run(image, "sh", "-c", "cat /etc/machine-id 2>/dev/null; find /var/log /tmp -type f") == ""
 
 
+def test_an_https_mirror_that_cannot_be_verified_is_named(debian: str, tmp_path: Path) -> None:
+    """Debian's slim image has no certificates, and would say that packages cannot be found."""
+    mirror = tmp_path / "sources.list"
+    mirror.write_text("deb https://mirror.example.com/debian bookworm main\n")
+    install = Path(__file__).resolve().parents[2] / "image" / "install.sh"
+    name = f"image-builder-test-{uuid.uuid4().hex[:12]}"
+    script = "rm -f /etc/ssl/certs/ca-certificates.crt; bash /install.sh system"
+    docker(
+        "create", "--name", name, "--network=none", debian, "bash", "-c", f"mkdir -p /run/mirror; {script}"
+    )
+    try:
+        docker("cp", str(install), f"{name}:/install.sh")
+        docker("cp", str(tmp_path), f"{name}:/run/mirror")
+        done = subprocess.run(
+            ["docker", "start", "--attach", name], capture_output=True, text=True, check=False
+        )
+    finally:
+        docker("rm", "--force", name)
+
+    assert done.returncode == 1
+    assert "os-packages-mirror: the base image has no certificates" in done.stderr
+
+
 def test_the_configuration_is_what_its_users_rely_on(image: str) -> None:
     found = json.loads(docker("image", "inspect", "--format", "{{json .Config}}", image))
 

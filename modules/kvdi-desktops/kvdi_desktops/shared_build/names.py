@@ -14,7 +14,8 @@ _IMAGE_REFERENCE = re.compile(
     rf"(?:{_PATH_PART}/)*{_PATH_PART}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 )
 
-_INVENTORY_PATH = re.compile(r"(?:s3://)?[^/\s]+/\S+")
+# Without `s3://`: the roles' templates write it into ARNs as it stands.
+_INVENTORY_PATH = re.compile(r"[^/:\s]+/[^/\s]\S*")
 
 
 def checked_repository_name(value: str) -> str:
@@ -49,5 +50,5 @@ def checked_inventory_path(value: str) -> str:
         ValueError: it names no object in S3.
     """
     if not _INVENTORY_PATH.fullmatch(value):
-        raise ValueError(f"must be an S3 path of the form bucket/key, not {value!r}")
+        raise ValueError(f"must be an S3 path of the form bucket/key, without `s3://`, not {value!r}")
     return value
