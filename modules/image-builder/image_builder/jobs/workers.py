@@ -96,6 +96,9 @@ class Workers:
 
     def _start(self, claim: Claim) -> None:
         attempt = Attempt(claim, self._store, self._builder, self._targets, self._timeout)
+        lost = self._running.get(claim.job.id)
+        if lost:  # this process was too busy to renew its own lease
+            lost.give_up()
         self._running[claim.job.id] = attempt
         task = asyncio.create_task(self._finish(attempt))
         self._tasks.add(task)
@@ -109,7 +112,8 @@ class Workers:
         except Exception:
             log.exception("job %s: its end could not be written down", attempt.claim.job.id)
         finally:
-            del self._running[attempt.claim.job.id]
+            if self._running.get(attempt.claim.job.id) is attempt:
+                del self._running[attempt.claim.job.id]
             self._wake.set()
 
     async def _woken(self) -> None:

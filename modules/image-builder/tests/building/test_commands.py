@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from image_builder.building import BuildContext, Builder, BuildError, BuildResult
+from image_builder.building.commands.context import environment
 from image_builder.building.errors import CancelledBuildError, CommandError, LimitExceededError
 from image_builder.building.settings import Limits
 from image_builder.layers.image import Image
@@ -167,6 +168,29 @@ def test_commands_have_no_network_no_privilege_and_nothing_of_the_service(
     # mknod, net_raw, net_bind_service, sys_admin, net_admin, setpcap; sys_chroot leads out of a chroot
     for bit in (27, 13, 10, 21, 12, 8, 18):
         assert not int(capabilities, 16) >> bit & 1
+
+
+def test_a_builder_that_begins_late_has_not_written_too_much(
+    builder: Bench, base: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine buildah takes seconds until it makes its first file, and is not ended for it."""
+    late = folder / "late"
+    late.mkdir(mode=0o755)
+    wait = "touch looks; until [ $(wc -l < looks) -ge 7 ]; do sleep 0.1; done"
+    for program, before in {
+        "du": "echo >> looks",
+        "buildah": f'case " $* " in *" bud "*) {wait};; esac',
+    }.items():
+        (late / program).write_text(f'#!/bin/sh\n{before}\nexec {shutil.which(program)} "$@"\n')
+        (late / program).chmod(0o755)
+
+    def slow(job: Path) -> dict[str, str]:
+        variables = environment(job)
+        return {**variables, "PATH": f"{late}:{variables['PATH']}"}
+
+    monkeypatch.setattr("image_builder.building.commands.build.environment", slow)
+
+    builder.build(Image("late").stage(base, "1").run("true"))
 
 
 HOSTILE: dict[str, tuple[str, dict[str, float], str]] = {

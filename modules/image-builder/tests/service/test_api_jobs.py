@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from image_builder.database.tables import jobs
+from sqlalchemy import update
 
 from .conftest import StartService
 from .doubles import ScriptedBuilder
@@ -222,6 +224,26 @@ async def test_jobs_of_a_stopped_service_go_on_in_the_next(
 
     ended = await second.ended(job["job_id"])
     assert (ended["status"], ended["attempt"]) == ("DONE", 1)
+
+
+async def test_a_lease_that_ran_out_in_its_own_process_leaves_one_build(
+    start: StartService, builder: ScriptedBuilder
+) -> None:
+    """As on a machine that is so busy that the process does nothing for longer than its lease."""
+    service = await start(DCRX_KV_JOB_LEASE="1h")
+    await service.login()
+    job = await service.create(request(script="wait"))
+    await builder.started.get()
+
+    run_out = update(jobs).values(lease_until=1)
+    await service.services.database.write(lambda connection: connection.execute(run_out))
+    service.services.intake.accepted.set()
+
+    await builder.started.get()
+    assert await comes_true(lambda: builder.running == 1), "the first attempt goes on"
+    cancelled = await service.http.delete(f"/jobs/images/{job['job_id']}/cancel")
+    assert (await service.ended(job["job_id"]))["status"] == "CANCELLED", cancelled.text
+    assert await comes_true(lambda: builder.running == 0)
 
 
 async def test_jobs_of_others_are_not_there(service: RunningService) -> None:

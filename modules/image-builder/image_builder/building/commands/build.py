@@ -30,9 +30,11 @@ from .stores import BaseStores, remove
 from .watch import watch_memory
 
 # $1 KiB that may be written; then buildah's own. The shell that looks is the first process of its namespace,
-# which no command can end; that commands have ended its looks counts as having written too much.
+# which no command can end; that commands have ended its looks counts as having written too much. The folder
+# is there before buildah is, which may take seconds until it makes one: a look that finds none sees nothing.
 _BUILD = """
 limit=$1; shift
+mkdir -m 700 graph
 buildah --root "$PWD/graph" --runroot "$PWD/run" --storage-driver overlay "$@" &
 build=$!
 blind=0
