@@ -92,6 +92,8 @@ def test_an_image_built_on_the_dcv_image_runs(cloud: LocalCloud, applied: Run) -
 def test_commands_run_in_a_build_on_a_desktop(cloud: LocalCloud, applied: Run) -> None:
     layers = [
         {"layer_type": "stage", "base": "desktop-debian-supervisord-base"},
+        # Desktops run as a user who may not write there.
+        {"layer_type": "user", "user_id": "0"},
         {"layer_type": "run", "command": "id -u > /built-by && chmod 0444 /built-by"},
     ]
 
@@ -172,5 +174,5 @@ def build(cloud: LocalCloud, applied: Run, request: dict[str, Any]) -> dict[str,
         job_id = created.json()["job_id"]
         log = http.get(f"/jobs/images/{job_id}/logs").text  # until the job has ended
         job: dict[str, Any] = http.get(f"/jobs/images/{job_id}/get").json()
-    assert job["status"] == "DONE", (job, log)
+    assert job["status"] == "DONE", f"{job}\n{log}"
     return job
