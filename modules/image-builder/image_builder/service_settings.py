@@ -49,6 +49,7 @@ class ClusterPlace:
         host: of the API server.
         port: of the API server.
         credentials: folder with `token` and `ca.crt`.
+        owner: ConfigMap of the namespace with which the Jobs go.
     """
 
     template: Path
@@ -56,6 +57,7 @@ class ClusterPlace:
     host: str
     port: int
     credentials: Path
+    owner: str | None
 
 
 class ServiceSettings(BaseModel):
@@ -84,6 +86,7 @@ class ServiceSettings(BaseModel):
     cluster_max_jobs: int = Field(50, ge=1, le=10_000, alias="DCRX_KV_CLUSTER_MAX_JOBS")
     cluster_start_timeout: Duration = Field(timedelta(minutes=10), alias="DCRX_KV_CLUSTER_START_TIMEOUT")
     cluster_credentials: Path = Field(SERVICE_ACCOUNT, alias="DCRX_KV_CLUSTER_CREDENTIALS")
+    cluster_owner: str | None = Field(None, min_length=1, alias="DCRX_KV_CLUSTER_OWNER")
     cluster_host: str | None = Field(None, alias="KUBERNETES_SERVICE_HOST")
     cluster_port: int = Field(443, ge=1, le=65535, alias="KUBERNETES_SERVICE_PORT")
 
@@ -185,7 +188,9 @@ class ServiceSettings(BaseModel):
             }
             missing = ", ".join(name for name, value in needed.items() if value is None)
             raise ValueError(f"{missing} must be set when DCRX_KV_BUILDS is kubernetes")
-        return ClusterPlace(template, namespace, host, self.cluster_port, self.cluster_credentials)
+        return ClusterPlace(
+            template, namespace, host, self.cluster_port, self.cluster_credentials, self.cluster_owner
+        )
 
     @property
     def listed_encryption_keys(self) -> list[str]:

@@ -32,13 +32,23 @@ class ClusterApi:
         credentials: folder with `token` and `ca.crt`.
         namespace: of the Jobs.
         instance: whose Jobs these are, when the namespace has several services.
+        owner: name of the ConfigMap with which the Jobs go, when there is one.
     """
 
-    def __init__(self, host: str, port: int, credentials: Path, namespace: str, instance: str | None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        credentials: Path,
+        namespace: str,
+        instance: str | None,
+        owner: str | None,
+    ) -> None:
         address = f"[{host}]" if ":" in host else host
         self._token = credentials / "token"
         self._jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
+        self._owner = f"/api/v1/namespaces/{namespace}/configmaps/{owner}" if owner else None
         labels = {MANAGER_LABEL: MANAGER} | ({INSTANCE_LABEL: instance} if instance else {})
         self._selector = ",".join(f"{label}={value}" for label, value in labels.items())
         self._http = httpx.AsyncClient(
@@ -71,6 +81,18 @@ class ClusterApi:
             ClusterError: the API server refuses, or does not answer.
         """
         return await self._list(self._pods)
+
+    async def owners(self) -> list[Manifest]:
+        """What Jobs that are made now belong to, as `ownerReferences`: the cluster removes them with it.
+
+        Raises:
+            ClusterError: the owner is gone; or the API server refuses, or does not answer.
+        """
+        if self._owner is None:
+            return []
+        # Asked each time: one that was made anew has another uid, and with the old one Jobs would go at once.
+        found = (await self._call("GET", self._owner, expected=(200,))).json()["metadata"]
+        return [{"apiVersion": "v1", "kind": "ConfigMap", "name": found["name"], "uid": found["uid"]}]
 
     async def create_job(self, job: Manifest) -> None:
         """Make a Job, unless there is one of its name.

@@ -100,7 +100,10 @@ class Dispatcher(Executor):
         live = await self._tidy(api, found, now, rows)
         if live < self._max_jobs:
             waiting = await self._queue.waiting(self._max_jobs - live, {job.job_id for job in found})
-            jobs = [job_of(self._template, job_id, attempt, self._deadline) for job_id, attempt in waiting]
+            owners = await api.owners() if waiting else []
+            jobs = [
+                job_of(self._template, job_id, attempt, self._deadline, owners) for job_id, attempt in waiting
+            ]
             await _each(api.create_job(job) for job in jobs)
 
     async def _tidy(

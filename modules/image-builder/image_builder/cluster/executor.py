@@ -31,7 +31,14 @@ def cluster_executor(
         )
 
     def api() -> ClusterApi:
-        return ClusterApi(place.host, place.port, place.credentials, place.namespace, instance_of(template))
+        return ClusterApi(
+            place.host,
+            place.port,
+            place.credentials,
+            place.namespace,
+            instance_of(template),
+            place.owner,
+        )
 
     return Dispatcher(
         database,

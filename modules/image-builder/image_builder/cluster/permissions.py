@@ -15,4 +15,6 @@ class Permission:
 PERMISSIONS = (
     Permission("batch", "jobs", ("create", "delete", "list")),
     Permission("", "pods", ("list",)),
+    # The Jobs' owner alone, by its name.
+    Permission("", "configmaps", ("get",)),
 )

@@ -2,7 +2,7 @@
 
 import copy
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,11 @@ def job_name(job_id: uuid.UUID, attempt: int) -> str:
 
 
 def job_of(
-    template: Mapping[str, Any], job_id: uuid.UUID, attempt: int, deadline: timedelta
+    template: Mapping[str, Any],
+    job_id: uuid.UUID,
+    attempt: int,
+    deadline: timedelta,
+    owners: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The Job of one attempt.
 
@@ -59,6 +63,7 @@ def job_of(
         job_id: which job its pod builds.
         attempt: number of the attempt, from 1.
         deadline: after which the cluster itself ends the pod.
+        owners: with which the Job goes.
     """
     job = copy.deepcopy(dict(template))
     labels = {MANAGER_LABEL: MANAGER, JOB_LABEL: str(job_id), ATTEMPT_LABEL: str(attempt)}
@@ -66,6 +71,8 @@ def job_of(
     metadata.pop("generateName", None)
     metadata.pop("namespace", None)
     metadata["name"] = job_name(job_id, attempt)
+    if owners:
+        metadata["ownerReferences"] = [dict(owner) for owner in owners]
     _label(metadata, labels)
     spec = job["spec"]
     spec["backoffLimit"] = 0

@@ -123,8 +123,11 @@ def test_build_pods_with_commands_get_what_a_user_namespace_needs(
 
 
 def test_the_role_allows_what_the_service_asks_for_and_nothing_else(helm: Helm) -> None:
-    rules = helm.objects(IN_CLUSTER)["Role", f"{NAME}-builds"]["rules"]
+    objects = helm.objects(IN_CLUSTER)
+    rules = objects["Role", f"{NAME}-builds"]["rules"]
+    (owner,) = [rule for rule in rules if rule["resources"] == ["configmaps"]]
 
+    assert ("ConfigMap", owner.pop("resourceNames")[0]) in objects
     assert rules == [
         {"apiGroups": [item.api_group], "resources": [item.resource], "verbs": list(item.verbs)}
         for item in PERMISSIONS

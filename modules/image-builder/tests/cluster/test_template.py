@@ -13,6 +13,7 @@ from image_builder.cluster.template import job_name, job_of, read_template
 from image_builder.shared.errors import ParameterError
 
 JOB_ID = uuid.UUID("00000000-0000-4000-8000-000000000007")
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "builds", "uid": "1"}
 TEMPLATE = """
 apiVersion: batch/v1
 kind: Job
@@ -40,7 +41,7 @@ def template(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_a_job_is_what_the_template_says_and_what_an_attempt_needs(template: dict[str, Any]) -> None:
-    job = job_of(template, JOB_ID, 2, timedelta(minutes=41))
+    job = job_of(template, JOB_ID, 2, timedelta(minutes=41), [])
 
     ours = {
         "app.kubernetes.io/managed-by": "image-builder",
@@ -64,13 +65,21 @@ def test_a_job_is_what_the_template_says_and_what_an_attempt_needs(template: dic
     assert pod["spec"]["containers"][0]["args"] == ["job", "run", str(JOB_ID)]
 
 
+def test_a_job_belongs_to_its_owner(template: dict[str, Any]) -> None:
+    owned = job_of(template, JOB_ID, 1, timedelta(hours=1), [OWNER])
+
+    assert owned["metadata"]["ownerReferences"] == [OWNER]
+
+
 @pytest.mark.parametrize("version", ["1.25", "1.37"])
 def test_it_is_valid(template: dict[str, Any], version: str) -> None:
-    kubernetes_validate.validate(job_of(template, JOB_ID, 1, timedelta(hours=1)), version, strict=True)
+    kubernetes_validate.validate(
+        job_of(template, JOB_ID, 1, timedelta(hours=1), [OWNER]), version, strict=True
+    )
 
 
 def test_the_template_itself_stays_as_it_is(template: dict[str, Any]) -> None:
-    job_of(template, JOB_ID, 1, timedelta(hours=1))
+    job_of(template, JOB_ID, 1, timedelta(hours=1), [OWNER])
 
     assert template == yaml.safe_load(TEMPLATE)
 
