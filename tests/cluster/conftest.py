@@ -17,11 +17,12 @@ for folder in (MODULE, MODULE / "tests"):
 
 from service.database_servers import DatabaseServer, postgres  # noqa: E402
 from service.registries import docker_registry  # noqa: E402
+from support.kube.builds import Surroundings  # noqa: E402
 from support.kube.cluster import PAUSE_IMAGE, Cluster  # noqa: E402
 from support.kube.fixtures import cluster  # noqa: E402, F401  a fixture
 from support.kube.forward import forwarded  # noqa: E402
 from support.kube.slow_source import SlowSource, slow_source  # noqa: E402
-from support.kube.team import Surroundings, Team  # noqa: E402
+from support.kube.team import Team  # noqa: E402
 from support.service_image import service_image  # noqa: E402
 
 

@@ -1,15 +1,14 @@
 """Builds as Jobs of a real cluster: API server, controllers, scheduler, kubelet; PostgreSQL, a registry."""
 
-import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from image_builder.cluster.permissions import PERMISSIONS
+from support.kube.audit import Account
+from support.kube.builds import FINAL, wait_until
 from support.kube.slow_source import SlowSource
-from support.kube.team import ACCOUNT, FINAL, Surroundings, Team, wait_until
+from support.kube.team import ACCOUNT, Team
 
 LONG = bool(os.environ.get("AIRGAP_LONG"))
 pytestmark = [
@@ -48,9 +47,8 @@ def test_a_build_is_a_job_whose_log_arrives_and_whose_image_runs(team: Team, sou
     assert (built["status"], built["attempt"]) == ("DONE", 1), built
     wait_until(lambda: not team.jobs(), team)
     wait_until(lambda: not team.pods(), team)
-    assert run_in_a_pod(team, f"{team.surroundings.registry}/{team.namespace}/hello@{built['digest']}") == (
-        "it runs\n"
-    )
+    image = f"{team.surroundings.registry}/{team.namespace}/hello@{built['digest']}"
+    assert team.output_of(image) == "it runs\n"
 
 
 def test_cancel_by_another_replica_ends_the_pod(team: Team, source: SlowSource) -> None:
@@ -116,39 +114,16 @@ def test_many_builds_at_once_respect_the_limit_and_only_granted_verbs_are_used(t
     ids = [
         clients[number % 2].create(team.request(f"image-{number}", ENTRYPOINT)) for number in range(BUILDS)
     ]
-    most = 0
+    ended = [clients[0].ended(job_id) for job_id in ids]
 
-    def all_ended() -> bool:
-        nonlocal most
-        most = max(most, sum(1 for job in team.jobs() if not job.status.conditions))
-        return {clients[0].get(job_id)["status"] for job_id in ids} <= {"DONE", "FAILED", "CANCELLED"}
-
-    wait_until(all_ended, team)
-
-    ended = [clients[0].get(job_id) for job_id in ids]
     assert {(job["status"], job["attempt"]) for job in ended} == {("DONE", 1)}
-    assert 1 < most <= AT_ONCE
     wait_until(lambda: not team.jobs(), team)
-    assert list(refused(team.surroundings, team.namespace)) == []
-    assert {(item.api_group, item.resource, verb) for item in PERMISSIONS for verb in item.verbs} >= used(
-        team.surroundings, team.namespace
-    )
-
-
-def run_in_a_pod(team: Team, image: str) -> str:
-    """What the image prints as a pod; the node pulls it from the registry."""
-    container = {"name": "run", "image": image, "imagePullPolicy": "Always"}
-    team.core.create_namespaced_pod(
-        team.namespace,
-        {"metadata": {"name": "run"}, "spec": {"containers": [container], "restartPolicy": "Never"}},
-    )
-    wait_until(
-        lambda: team.core.read_namespaced_pod("run", team.namespace).status.phase in ("Succeeded", "Failed"),
-        team,
-    )
-    # Not the client's own text, which is that of a bytes object.
-    answer = team.core.read_namespaced_pod_log("run", team.namespace, _preload_content=False)
-    return str(answer.data.decode())
+    account = Account(team.surroundings.cluster, team.namespace, ACCOUNT)
+    assert 1 < account.most_jobs() <= AT_ONCE
+    assert account.refused() == []
+    assert account.used() <= {
+        (item.api_group, item.resource, verb) for item in PERMISSIONS for verb in item.verbs
+    }
 
 
 def kill_container(team: Team) -> None:
@@ -158,27 +133,3 @@ def kill_container(team: Team) -> None:
     ]
     (container,) = pod.status.container_statuses
     team.surroundings.cluster.docker("kill", container.container_id.removeprefix("docker://"))
-
-
-def requests(surroundings: Surroundings, namespace: str) -> Iterator[dict[str, Any]]:
-    """What the API server has noted of requests by the service's account."""
-    path: Path = surroundings.cluster.audit_log
-    account = f"system:serviceaccount:{namespace}:{ACCOUNT}"
-    for line in path.read_text("utf-8").splitlines():
-        event: dict[str, Any] = json.loads(line)
-        if event["user"]["username"] == account and event["stage"] == "ResponseComplete":
-            yield event
-
-
-def used(surroundings: Surroundings, namespace: str) -> set[tuple[str, str, str]]:
-    """API group, resource and verb of each."""
-    objects = [(event["objectRef"], event["verb"]) for event in requests(surroundings, namespace)]
-    return {(ref.get("apiGroup", ""), ref["resource"], verb) for ref, verb in objects}
-
-
-def refused(surroundings: Surroundings, namespace: str) -> Iterator[tuple[str, int]]:
-    """Requests that were answered with another error than that the object is there, or gone, already."""
-    for event in requests(surroundings, namespace):
-        code = event["responseStatus"]["code"]
-        if code >= 400 and code not in (404, 409):
-            yield event["requestURI"], code

@@ -1,5 +1,6 @@
 """A whole cluster of one node: API server, controllers, scheduler, kubelet and proxy, and pods that run."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from .certificates import make_certificates
 from .control_plane import (
+    FEATURES,
     START_SECONDS,
     TOKENS,
     ControlPlane,
@@ -25,11 +27,15 @@ NODE_NAME = "node"
 PORT = 6443
 DNS_DOMAIN = "cluster.local"
 DOCKER = "/usr/bin/docker"
-# Pods ask for scores that take a capability which not every machine has.
+# Pods ask for scores that take a capability which not every machine has; and some for a /proc of their own.
 RUNC = """#!/bin/sh
+set -eu
 previous=
 for argument; do
-  [ "$previous" = --bundle ] && sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/' "$argument/config.json"
+  if [ "$previous" = --bundle ]; then
+    sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/' "$argument/config.json"
+    {unmasked} "$argument" {arguments}
+  fi
   previous=$argument
 done
 exec runc "$@"
@@ -94,7 +100,7 @@ def running_cluster(programs: Path, folder: Path) -> Iterator[Cluster]:
     """
     with running_node() as node:
         control_plane = _start_control_plane(node, programs, folder)
-        docker_host = _start_docker(node, folder)
+        docker_host = _start_docker(node, control_plane, folder)
         cluster = Cluster(control_plane, node, folder, docker_host)
         pause_image(cluster.docker_host)
         _start_names(cluster)
@@ -127,9 +133,17 @@ def _start_control_plane(node: Node, programs: Path, folder: Path) -> ControlPla
     return ControlPlane(url, certificates.authority, admin_token, process, certificates.service_account_key)
 
 
-def _start_docker(node: Node, folder: Path) -> str:
+def _start_docker(node: Node, control_plane: ControlPlane, folder: Path) -> str:
     runtime = folder / "runc"
-    runtime.write_text(RUNC, encoding="utf-8")
+    unmasked = [sys.executable, "-I", str(Path(__file__).with_name("unmasked.py"))]
+    arguments = [
+        str(folder / "docker" / "containers"),
+        control_plane.url,
+        str(control_plane.authority),
+        str(folder / TOKENS),
+    ]
+    text = RUNC.format(unmasked=shlex.join(unmasked), arguments=shlex.join(arguments))
+    runtime.write_text(text, encoding="utf-8")
     runtime.chmod(0o755)
     host = f"unix://{folder / 'docker.sock'}"
     process = node.start(
@@ -173,7 +187,7 @@ def _start_controllers(cluster: Cluster, programs: Path) -> None:
             "--port=0",
             f"--service-account-private-key-file={control_plane.service_account_key}",
             f"--root-ca-file={control_plane.authority}",
-            "--feature-gates=TTLAfterFinished=true",
+            f"--feature-gates={FEATURES}",
         ],
         "kube-scheduler": ["--leader-elect=false", "--bind-address=127.0.0.1", "--port=0"],
         "kube-proxy": [
@@ -201,6 +215,7 @@ def _start_kubelet(cluster: Cluster, programs: Path) -> None:
         f"--cert-dir={folder / 'kubelet-certificates'}",
         f"--docker-endpoint={cluster.docker_host}",
         f"--hostname-override={NODE_NAME}",
+        f"--feature-gates={FEATURES}",
         f"--node-ip={node.address}",
         f"--address={node.address}",
         f"--pod-infra-container-image={PAUSE_IMAGE}",

@@ -20,6 +20,8 @@ from .certificates import Certificates, make_certificates
 
 START_SECONDS = 180  # both together, on a machine that is busy with other tests
 TOKENS = "tokens.csv"
+# On by default in later releases.
+FEATURES = "MixedProtocolLBService=true,TTLAfterFinished=true,ProcMountType=true"
 ISSUER = "https://kubernetes.default.svc"
 
 
@@ -185,8 +187,7 @@ def server_command(programs: Path, folder: Path, certificates: Certificates, etc
         f"--service-account-signing-key-file={certificates.service_account_key}",
         "--authorization-mode=RBAC",
         "--service-cluster-ip-range=10.96.0.0/16",
-        # On by default in later releases.
-        "--feature-gates=MixedProtocolLBService=true,TTLAfterFinished=true",
+        f"--feature-gates={FEATURES}",
     ]
 
 

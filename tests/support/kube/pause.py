@@ -16,6 +16,10 @@ def pause_image(docker_host: str) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(BUSYBOX, "bin/busybox")
+        # For images that are built on it and run commands.
+        shell = tarfile.TarInfo("bin/sh")
+        shell.type, shell.linkname = tarfile.SYMTYPE, "busybox"
+        tar.addfile(shell)
     entrypoint = f'ENTRYPOINT ["/bin/busybox", "sh", "-c", {_quoted(COMMAND)}]'
     subprocess.run(
         ["/usr/bin/docker", f"--host={docker_host}", "import", f"--change={entrypoint}", "-", PAUSE_IMAGE],

@@ -2,56 +2,27 @@
 
 import base64
 import json
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-import kubernetes
 import yaml
 from image_builder.cluster.permissions import PERMISSIONS
-from service.database_servers import DatabaseServer
 from service.processes import ServiceProcess, service_process
 
-from .cluster import Cluster
+from .builds import ADMIN, PASSWORD, Builds, Orders
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "cluster" / "job-template.yaml"
 ACCOUNT = "image-builder"
-ADMIN, PASSWORD = "admin", "correct horse battery"
-WITHIN = 240.0  # seconds until what has to happen has happened, on a machine that does much else
-LOOK = 0.2
 RUN = "import sys; from image_builder.service_cli import main; sys.exit(main())"
-FINAL = ("DONE", "FAILED", "CANCELLED")
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all teams share.
-
-    Attributes:
-        image: the service's, in the node's container engine.
-        registry: `host:port` by which pods and this machine reach it.
-        base: an image in it that runs.
-        database_address: `host:port` of the database's server for pods and this machine.
-    """
-
-    cluster: Cluster
-    image: str
-    registry: str
-    base: str
-    database: DatabaseServer
-    database_address: str
 
 
 @dataclass
-class Team:
+class Team(Builds):
     """Starts replicas of the service as processes of this machine; what they build are the cluster's pods."""
 
-    surroundings: Surroundings
-    namespace: str
     folder: Path
     secrets: dict[str, str]
     stack: ExitStack = field(default_factory=ExitStack)
@@ -60,8 +31,7 @@ class Team:
 
     def prepare(self) -> None:
         """Make the namespace with the service's account, which may do what the service says it needs."""
-        server, address = self.surroundings.database, self.surroundings.database_address
-        self.database_uri = server.new_database().replace(f"127.0.0.1:{server.port}", address)
+        self.database_uri = self.surroundings.new_database()
         control_plane = self.surroundings.cluster.control_plane
         control_plane.make_namespace(self.namespace)
         rules = [
@@ -131,37 +101,14 @@ class Team:
         self.stack.close()
         self.core.delete_namespace(self.namespace)
 
-    @property
-    def core(self) -> kubernetes.client.CoreV1Api:
-        return self.surroundings.cluster.control_plane.core()
-
-    def pods(self) -> list[Any]:
-        """The pods of builds."""
-        found = self.core.list_namespaced_pod(self.namespace, label_selector="image-builder/job")
-        return list(found.items)
-
-    def jobs(self) -> list[Any]:
-        """The Jobs of builds."""
-        batch = kubernetes.client.BatchV1Api(self.surroundings.cluster.control_plane.admin)
-        return list(batch.list_namespaced_job(self.namespace).items)
-
-    def client(self, replica: int = 0) -> "TeamClient":
+    def client(self, replica: int = 0) -> Orders:
         """A client that is signed in."""
         http = self.stack.enter_context(httpx.Client(base_url=self.replicas[replica].url, timeout=60))
-        answer = http.post("/users/login", json={"username": ADMIN, "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        return TeamClient(http, self)
-
-    def request(self, name: str, *layers: dict[str, Any]) -> dict[str, Any]:
-        """An image on the base that runs."""
-        stage = {"layer_type": "stage", "base": self.surroundings.base.rpartition(":")[0], "tag": "1"}
-        return {"name": name, "tag": "1", "layers": [stage, *layers]}
+        return Orders.signed_in(http, self)
 
     def state(self) -> str:
-        """For the message of a test that fails."""
-        pods = [json.dumps(pod.status.to_dict(), default=str)[:1500] for pod in self.pods()]
         logs = [replica.log.read_text("utf-8", "replace")[-3000:] for replica in self.replicas]
-        return "\n".join([*pods, *logs])
+        return "\n".join([super().state(), *logs])
 
     def _write_template(self, changes: dict[str, Any]) -> Path:
         template = yaml.safe_load(TEMPLATE.read_text("utf-8"))
@@ -179,47 +126,3 @@ class Team:
         (folder / "token").write_text(control_plane.token(self.namespace, ACCOUNT), encoding="ascii")
         (folder / "ca.crt").write_bytes(control_plane.authority.read_bytes())
         return folder
-
-
-@dataclass(frozen=True)
-class TeamClient:
-    """Orders images by one replica."""
-
-    http: httpx.Client
-    team: Team
-
-    def create(self, request: dict[str, Any]) -> str:
-        """Order an image; the job's id."""
-        answer = self.http.post("/jobs/images/create", json=request)
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["job_id"])
-
-    def get(self, job_id: str) -> dict[str, Any]:
-        answer = self.http.get(f"/jobs/images/{job_id}/get")
-        assert answer.status_code == 200, answer.text
-        job: dict[str, Any] = answer.json()
-        return job
-
-    def log(self, job_id: str) -> str:
-        answer = self.http.get(f"/jobs/images/{job_id}/logs/text")
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-    def cancel(self, job_id: str) -> dict[str, Any]:
-        answer = self.http.delete(f"/jobs/images/{job_id}/cancel")
-        assert answer.status_code == 200, answer.text
-        job: dict[str, Any] = answer.json()
-        return job
-
-    def ended(self, job_id: str) -> dict[str, Any]:
-        """The job when it has ended."""
-        wait_until(lambda: self.get(job_id)["status"] in FINAL, self.team)
-        return self.get(job_id)
-
-
-def wait_until(condition: Callable[[], bool], team: Team) -> None:
-    """Wait until it holds."""
-    end = time.monotonic() + WITHIN
-    while not condition():
-        assert time.monotonic() < end, team.state()
-        time.sleep(LOOK)
