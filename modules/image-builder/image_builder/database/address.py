@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+# SQLite is reached by Python's own module, see local; URIs keep the name that they always had.
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "asyncpg": "postgresql+asyncpg", "mysql": "mysql+aiomysql"}
 
 # What a URI may begin with -> the driver that serves it.
