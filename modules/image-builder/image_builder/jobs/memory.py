@@ -15,7 +15,11 @@ def memory_percent(process: int, proc: Path = Path("/proc")) -> float:
 
 def _family(process: int, proc: Path) -> Iterator[int]:
     yield process
-    for children in (proc / str(process) / "task").glob("*/children"):
+    try:
+        threads = list((proc / str(process) / "task").iterdir())
+    except OSError:  # it has ended meanwhile
+        return
+    for children in (thread / "children" for thread in threads):
         for child in _text(children).split():
             yield from _family(int(child), proc)
 
