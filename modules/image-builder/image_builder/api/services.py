@@ -179,7 +179,7 @@ def _executor(
         from ..cluster.executor import cluster_executor  # other services do without what it loads
 
         return cluster_executor(settings, database, intake.accepted, ended)
-    return Workers(
+    workers = Workers(
         jobs,
         builder,
         targets,
@@ -191,3 +191,5 @@ def _executor(
         ended=ended,
         quiet=intake.quiet,
     )
+    intake.worker = workers
+    return workers

@@ -1,11 +1,12 @@
 """An image on its way into a registry: blobs first, the manifest by its tag last."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..oci.coalesce import all_of
+from ..oci.coalesce import Work, all_of
 from ..oci.download import Download
 from ..oci.errors import RegistryError
 from ..oci.journal import Journal
@@ -18,6 +19,7 @@ from ..oci.upload import SMALL, LargeUpload, upload_content
 from .errors import PushError
 
 _CHUNK = 1024 * 1024
+LITTLE = 64 * 1024  # bytes; a blob that was just made is sent sooner than a registry says whether it has it
 ASKED_AGAIN_AFTER = 2.0  # seconds that blobs take; meanwhile another worker may have got the job
 
 
@@ -62,7 +64,8 @@ async def push(
         target: name of the image, by tag.
         manifest: its manifest.
         blobs: its configuration and layers.
-        before_tag: asked again before the tag is written when the blobs took long; what it raises is raised.
+        before_tag: asked while the blobs are sent, and again before the tag is written when they took long;
+            what it raises is raised.
 
     Raises:
         PushError: the registry refuses something, or failed for too long.
@@ -70,7 +73,7 @@ async def push(
     place = Repository(transport, target)
     begun = time.monotonic()
     try:
-        await all_of([_ensure(transport, place, blob) for blob in blobs])
+        await _beside(before_tag, _send(transport, place, blobs))
         if time.monotonic() - begun > ASKED_AGAIN_AFTER:
             await before_tag()
         await place.put_manifest(manifest, target.identifier)
@@ -90,8 +93,23 @@ async def find(transport: Transport, target: Reference) -> str | None:
         raise PushError(str(error)) from None
 
 
+async def _send(transport: Transport, place: Repository, blobs: Sequence[NewBlob]) -> None:
+    await all_of([_ensure(transport, place, blob) for blob in blobs])
+
+
+async def _beside(before_tag: Callable[[], Awaitable[None]], sending: Work) -> None:
+    """Ask while blobs are sent: one that fails does not break the question off, which writes a log."""
+    sent = asyncio.create_task(sending)
+    try:
+        await before_tag()
+        await sent
+    finally:
+        sent.cancel()
+        await asyncio.gather(sent, return_exceptions=True)
+
+
 async def _ensure(transport: Transport, place: Repository, blob: NewBlob) -> None:
-    if await place.blob_exists(blob.descriptor.digest):
+    if not _is_little(place, blob) and await place.blob_exists(blob.descriptor.digest):
         return
     upload = await _mounted(place, blob)
     if upload is True:
@@ -108,6 +126,12 @@ async def _ensure(transport: Transport, place: Repository, blob: NewBlob) -> Non
             await upload_content(place, blob.descriptor, await download.read(), begun)
         else:
             await LargeUpload(place, blob.descriptor, download, transport.retry, Journal()).run(begun)
+
+
+def _is_little(place: Repository, blob: NewBlob) -> bool:
+    """Whether asking for a blob costs more than sending it; ECR may refuse what it has already."""
+    made_here = not isinstance(blob.content, Repository)
+    return made_here and blob.descriptor.size <= LITTLE and not place.is_ecr
 
 
 async def _mounted(place: Repository, blob: NewBlob) -> bool | Upload:

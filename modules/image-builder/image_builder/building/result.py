@@ -19,6 +19,10 @@ def _ignore(phase: Phase) -> None:
     """Nobody wants to know."""
 
 
+async def _ready() -> None:
+    """Everything is there."""
+
+
 async def _allow(digest: str) -> None:
     """Nobody minds."""
 
@@ -30,12 +34,15 @@ class BuildContext:
     Attributes:
         uploads: folder with the files that were uploaded, by their digests without `sha256:`.
         on_phase: called when the build gets on; it must not block.
-        before_push: awaited with the digest before the tag is written; what it raises ends the build.
+        before_push: awaited before anything is sent; what it raises ends the build.
+        before_tag: awaited with the digest before the tag is written, while blobs are on their way; what it
+            raises ends the build.
     """
 
     uploads: Path | None = None
     on_phase: Callable[[Phase], None] = _ignore
-    before_push: Callable[[str], Awaitable[None]] = _allow
+    before_push: Callable[[], Awaitable[None]] = _ready
+    before_tag: Callable[[str], Awaitable[None]] = _allow
 
 
 @dataclass(frozen=True)

@@ -209,8 +209,8 @@ class Builder:
         image = await way.make(log)
         watch.lap("build")
         context.on_phase(Phase.PUSHING)
-        before_tag = partial(context.before_push, image.manifest.digest)
-        await before_tag()
+        await context.before_push()
+        before_tag = partial(context.before_tag, image.manifest.digest)
         await push(places.destination, places.target, image.manifest, image.blobs, before_tag)
         watch.lap("push")
         if key:
@@ -228,7 +228,8 @@ class Builder:
             return None
         try:
             if await find(places.destination, places.target) != manifest.digest:
-                await context.before_push(manifest.digest)
+                await context.before_push()
+                await context.before_tag(manifest.digest)
                 place = Repository(places.destination, places.target)
                 await place.put_manifest(manifest, places.target.identifier)
         except (BuildError, RegistryError):

@@ -54,7 +54,7 @@ class Progress(Protocol):
         """Say how far the job is. With PUSHING comes the digest, so that no attempt pushes another.
 
         Raises:
-            LostLeaseError: the job is no longer ours; nothing may be pushed.
+            LostLeaseError: the job is no longer ours; no tag may be written.
         """
 
 

@@ -4,11 +4,14 @@ import asyncio
 import time
 import uuid
 from collections import deque
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from ..database.connection import RETRY_DELAY, is_outage
-from .job import Job, NewJob
+from .job import Claim, Job, NewJob, Terms
 from .store import JobStore, QueueFull
 
 BATCH = 256  # jobs in one transaction
@@ -22,6 +25,17 @@ class QueueFullError(Exception):
         super().__init__(f"the queue is full: {current} jobs are waiting, and {limit} may")
         self.limit = limit
         self.current = current
+
+
+class Worker(Protocol):
+    """Who may take jobs with the commit that accepts them."""
+
+    def room(self) -> AbstractContextManager[Terms]:
+        """The terms on which it would take jobs now; its room is kept until the block ends."""
+        ...
+
+    def start(self, claims: Sequence[Claim]) -> None:
+        """Work at jobs that were taken on its terms."""
 
 
 class NotAcceptedInTimeError(Exception):
@@ -47,6 +61,7 @@ class Intake:
 
     Attributes:
         accepted: set when there is something new to build.
+        worker: takes jobs as they are accepted, if there is one.
         quiet: set when no request has come for a moment.
     """
 
@@ -57,6 +72,7 @@ class Intake:
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self.accepted = asyncio.Event()
+        self.worker: Worker | None = None
         self.quiet = asyncio.Event()
         self.quiet.set()
         self._calm: asyncio.TimerHandle | None = None
@@ -101,21 +117,32 @@ class Intake:
         delay, longest = RETRY_DELAY
         while batch:
             try:
-                outcomes = await self._store.accept([item.job for item in batch], self._limit)
+                await self._accept(batch)
             except Exception as error:
                 if not is_outage(error):
                     _fail(batch, error)
                     return
                 batch = _in_time(batch)
             else:
-                for item, outcome in zip(batch, outcomes, strict=True):
-                    if not item.answer.done():
-                        item.answer.set_result(outcome)
-                self.accepted.set()
                 return
             await asyncio.sleep(delay)
             delay = min(delay * 2, longest)
             batch += self._next_batch()
+
+    async def _accept(self, batch: list[_Waiting]) -> None:
+        with ExitStack() as kept:
+            terms = kept.enter_context(self.worker.room()) if self.worker else None
+            outcomes = await self._store.accept([item.job for item in batch], self._limit, terms)
+            claims = [outcome for outcome in outcomes if isinstance(outcome, Claim)]
+            if self.worker:
+                self.worker.start(claims)
+        for item, outcome in zip(batch, outcomes, strict=True):
+            if not item.answer.done():
+                # Who ordered it hears what the row was first: what follows is asked for.
+                made = item.job.accepted(outcome.job.created_at) if isinstance(outcome, Claim) else outcome
+                item.answer.set_result(made)
+        if len(claims) < len(batch):
+            self.accepted.set()
 
 
 def _in_time(batch: list[_Waiting]) -> list[_Waiting]:

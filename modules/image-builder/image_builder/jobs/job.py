@@ -3,6 +3,7 @@
 import enum
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 class Status(enum.StrEnum):
@@ -102,6 +103,21 @@ class Claim:
     encrypted_target: str | None
     fence: int
     built_digest: str | None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a worker takes jobs.
+
+    Attributes:
+        owner: the worker.
+        count: how many it has room for.
+        lease: how long they are its own without being renewed.
+    """
+
+    owner: str
+    count: int
+    lease: timedelta
 
 
 @dataclass(frozen=True)

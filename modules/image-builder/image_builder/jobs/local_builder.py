@@ -68,13 +68,12 @@ class LocalBuilder(Builder):
     async def _built(self, order: Order, progress: Progress, cancel: asyncio.Event) -> Built:
         phases = _Phases(progress)
 
-        async def before_push(digest: str) -> None:
-            await phases.pushing(digest)
+        async def before_push() -> None:
             if order.request.registry is None:  # nobody else's registry is the service's to change
                 await self._repositories.ensure(target_of(order.request, self._settings))
 
         async with self._lent(order) as files:
-            context = BuildContext(files, phases.reached, before_push)
+            context = BuildContext(files, phases.reached, before_push, phases.pushing)
             try:
                 result = await self._images.build(
                     order.request, context, lambda line: progress.log(f"{line}\n"), cancel
@@ -117,7 +116,7 @@ class _Phases:
                 self._soon = asyncio.get_running_loop().call_later(QUICK, self._begin)
 
     async def pushing(self, digest: str) -> None:
-        """The image is about to be pushed; the job has to be ours still.
+        """The image's tag is about to be written; the job has to be ours still.
 
         Raises:
             LostLeaseError: it is not.

@@ -12,12 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..database.clock import now_ms
 from ..database.connection import Database
 from ..database.tables import job_events, jobs
-from .job import OPEN, Claim, Event, Job, NewJob, Status
+from .job import OPEN, Claim, Event, Job, NewJob, Status, Terms
 from .patience import insistently
 
 PRUNED_AT_ONCE = 500  # jobs whose records one transaction removes
 
 _COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
+_NO_LEASE: dict[str, Any] = {
+    "status": Status.CREATED,
+    "attempt": 0,
+    "fence": 0,
+    "lease_owner": None,
+    "lease_until": None,
+    "started_at": None,
+}
 _WAITING = and_(jobs.c.status.in_([Status.CREATED, Status.PENDING]), jobs.c.lease_owner.is_(None))
 FREE = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now_ms())
 
@@ -57,13 +65,18 @@ class JobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def accept(self, batch: Sequence[NewJob], limit: int) -> list[Job | QueueFull]:
+    async def accept(
+        self, batch: Sequence[NewJob], limit: int, terms: Terms | None = None
+    ) -> list[Job | Claim | QueueFull]:
         """Make rows of requests, all in one transaction, while fewer than `limit` are waiting.
 
-        One try: whoever calls it again after an outage gives the same jobs, which are then known.
+        A worker that has room takes the first of them with the same commit, unless others are waiting.
+
+        One try: whoever calls it again after an outage gives the same jobs, which are then known; a claim
+        that was lost on the way ends with its lease.
         """
 
-        async def work(connection: AsyncConnection) -> list[Job | QueueFull]:
+        async def work(connection: AsyncConnection) -> list[Job | Claim | QueueFull]:
             query = select(now_ms(), func.count()).select_from(jobs).where(_WAITING)
             now, waiting = (await connection.execute(query)).one()
             ids = [job.id for job in batch]
@@ -71,10 +84,14 @@ class JobStore:
             known = {row.id: row.created_at for row in await connection.execute(known_query)}
             fresh = [job for job in batch if job.id not in known]
             room = max(0, limit - waiting)
-            if fresh[:room]:
-                await connection.execute(insert(jobs), [_row(job, now) for job in fresh[:room]])
-            full = {job.id: QueueFull(limit, waiting + room) for job in fresh[room:]}
-            return [full.get(job.id) or job.accepted(known.get(job.id, now)) for job in batch]
+            taken = fresh[: min(room, terms.count)] if terms and not waiting else []
+            lease = _lease(terms, now) if terms and taken else _NO_LEASE
+            rows = [_row(job, now) | (lease if job in taken else _NO_LEASE) for job in fresh[:room]]
+            if rows:
+                await connection.execute(insert(jobs), rows)
+            special: dict[uuid.UUID, Claim | QueueFull] = {job.id: _first_claim(job, now) for job in taken}
+            special |= {job.id: QueueFull(limit, waiting + room) for job in fresh[room:]}
+            return [special.get(job.id) or job.accepted(known.get(job.id, now)) for job in batch]
 
         return await self._database.write_once(work)
 
@@ -394,14 +411,28 @@ def end_values(status: Status, context: str) -> dict[str, Any]:
 def _row(job: NewJob, now: int) -> dict[str, Any]:
     return {
         **vars(job),
-        "status": Status.CREATED,
         "context": "",
         "size": 0,
         "cancel_requested": False,
-        "attempt": 0,
-        "fence": 0,
         "created_at": now,
     }
+
+
+def _lease(terms: Terms, now: int) -> dict[str, Any]:
+    """What a new job has that is taken at once."""
+    return {
+        "status": Status.PENDING,
+        "attempt": 1,
+        "fence": 1,
+        "lease_owner": terms.owner,
+        "lease_until": now + _milliseconds(terms.lease),
+        "started_at": now,
+    }
+
+
+def _first_claim(job: NewJob, now: int) -> Claim:
+    begun = replace(job.accepted(now), status=Status.PENDING, attempt=1, started_at=now)
+    return Claim(begun, job.request, job.encrypted_target, fence=1, built_digest=None)
 
 
 def _job(row: Row[*tuple[Any, ...]]) -> Job:

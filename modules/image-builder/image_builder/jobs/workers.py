@@ -7,13 +7,13 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 from ..database.connection import DatabaseUnavailableError
 from .attempt import Attempt
 from .builder import Builder
-from .job import Claim, Job
+from .job import Claim, Job, Terms
 from .patience import insistently
 from .store import JobStore, LostLeaseError
 from .targets import Targets
@@ -58,19 +58,23 @@ class Workers:
         self._only = only
         self._quiet = quiet
         self._running: dict[uuid.UUID, Attempt] = {}
+        self._promised = 0  # places for jobs that are being claimed
+        self._works = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Work until cancelled; then end all builds and give their jobs back."""
         beating = asyncio.create_task(self._beat())
+        self._works = True
         try:
             while True:
                 self._wake.clear()
-                for claim in await self._claims():
-                    self._start(claim)
+                with self._places(self._size) as terms:
+                    self.start(await self._claims(terms))
                 await self._woken()
                 await self._give_way()
         finally:
+            self._works = False
             await self._stop()
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
@@ -80,29 +84,51 @@ class Workers:
         if job_id in self._running:
             self._running[job_id].cancel.set()
 
+    @contextlib.contextmanager
+    def room(self) -> Iterator[Terms]:
+        """Room for jobs that are taken as they are accepted: only while nothing is built.
+
+        Else a build's begin gives way to requests, see GIVE_WAY.
+        """
+        with self._places(self._size if self._works and not self._running else 0) as terms:
+            yield terms
+
+    def start(self, claims: Sequence[Claim]) -> None:
+        """Work at what was claimed."""
+        for claim in claims:
+            attempt = Attempt(claim, self._store, self._builder, self._targets, self._timeout)
+            lost = self._running.get(claim.job.id)
+            if lost:  # this process was too busy to renew its own lease
+                lost.give_up()
+            self._running[claim.job.id] = attempt
+            task = asyncio.create_task(self._finish(attempt))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
     @property
     def busy(self) -> int:
         """How many builds are running here."""
         return len(self._running)
 
-    async def _claims(self) -> list[Claim]:
-        free = self._size - len(self._running)
-        if free <= 0:
+    @contextlib.contextmanager
+    def _places(self, most: int) -> Iterator[Terms]:
+        """Free places, kept until the block ends."""
+        count = max(0, min(most, self._size - len(self._running) - self._promised))
+        self._promised += count
+        try:
+            yield Terms(self.owner, count, self._lease)
+        finally:
+            self._promised -= count
+
+    async def _claims(self, terms: Terms) -> list[Claim]:
+        if not terms.count:
             return []
         try:
-            return await self._store.claim(self.owner, free, self._lease, self._max_attempts, self._only)
+            return await self._store.claim(
+                terms.owner, terms.count, terms.lease, self._max_attempts, self._only
+            )
         except DatabaseUnavailableError:
             return []
-
-    def _start(self, claim: Claim) -> None:
-        attempt = Attempt(claim, self._store, self._builder, self._targets, self._timeout)
-        lost = self._running.get(claim.job.id)
-        if lost:  # this process was too busy to renew its own lease
-            lost.give_up()
-        self._running[claim.job.id] = attempt
-        task = asyncio.create_task(self._finish(attempt))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _finish(self, attempt: Attempt) -> None:
         try:
