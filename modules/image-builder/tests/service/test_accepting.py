@@ -8,7 +8,7 @@ from image_builder.database.connection import Database
 from image_builder.jobs.job import Claim, Job, Status, Terms
 from image_builder.jobs.store import JobStore, QueueFull
 
-from .running import RunningService
+from .conftest import StartService
 from .test_store import LEASE, NO_LEASE, new_job
 
 
@@ -62,12 +62,14 @@ async def test_a_batch_that_was_committed_unheard_is_not_taken_twice(store: JobS
 
 
 async def test_an_idle_service_builds_what_it_accepts_without_looking_for_it(
-    service: RunningService, monkeypatch: pytest.MonkeyPatch
+    start: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nothing(*_: object) -> list[Claim]:
         return []
 
-    monkeypatch.setattr(service.services.jobs, "claim", nothing)
+    monkeypatch.setattr(JobStore, "claim", nothing)
+    service = await start()
+    await service.login()
 
     job = await service.create()
 
