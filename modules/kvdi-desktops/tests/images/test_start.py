@@ -197,6 +197,17 @@ class TestSystemd:
         assert written == ["[Service]\nPassEnvironment=TOKEN USER\n"]
         assert (tmp_path / "kvdi-desktop.target.wants" / "user@9000.service").is_symlink()
 
+    def test_what_an_earlier_run_logged_is_removed(self, tmp_path: Path) -> None:
+        (tmp_path / "0123").mkdir()
+        (tmp_path / "0123" / "system.journal").write_text("old")
+
+        systemd.forget_journal(tmp_path)
+
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_first_run_has_no_journal_to_remove(self, tmp_path: Path) -> None:
+        systemd.forget_journal(tmp_path / "journal")
+
     def test_it_has_to_be_the_first_process(self) -> None:
         with pytest.raises(DesktopError, match="first process"):
             systemd.boot({}, claim=-1)

@@ -44,6 +44,7 @@ def _start_systemd(read: settings.Settings) -> int:
         raise DesktopError("the systemd family runs as root (runAsUser: 0); its desktop user does not")
     made, own_display = prepare.prepare(read, os.environ)
     variables = {**os.environ, **made}
+    systemd.forget_journal()
     systemd.write_units(read.uid, variables)
     if read.root_allowed:
         systemd.allow_root(read.user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,8 @@ PROGRAMS = ("/lib/systemd/systemd", "/usr/lib/systemd/systemd")
 UNITS = Path("/run/systemd/system")
 OUTPUT = Path("/run/kvdi-desktop/output")
 HOLDER = "/bin/sleep"
+PAUSE_SECONDS = 0.001
+JOURNAL = Path("/run/log/journal")
 SUDOERS = Path("/run/kvdi-desktop/sudoers.d/desktop")
 TARGET = "kvdi-desktop.target"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -49,15 +52,37 @@ def keep_open(claim: int, folder: Path = OUTPUT) -> None:
 
     A process that only sleeps holds them; units reach the output by `stdout` and `stderr` in the folder.
     """
-    holder = os.fork()
-    if holder == 0:
-        os.set_inheritable(claim, True)
-        os.execv(HOLDER, [HOLDER, "infinity"])  # noqa: S606
+    os.set_inheritable(claim, True)
+    holder = os.posix_spawn(HOLDER, [HOLDER, "infinity"], {})
     folder.mkdir(exist_ok=True)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         link = folder / name
         link.unlink(missing_ok=True)
         link.symlink_to(f"/proc/{holder}/fd/{descriptor}")
+        _wait_until_allowed(link)
+
+
+def _wait_until_allowed(link: Path) -> None:
+    """Wait until the holder is its own program.
+
+    Up to there it counts as this process, which has acted as another user: nobody may look at what such a
+    process has open (proc(5), `dumpable`), and units that write there would fail.
+    """
+    while True:
+        try:
+            link.stat()
+        except PermissionError:
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+def forget_journal(folder: Path = JOURNAL) -> None:
+    """Remove what systemd logged before a restart: it would be printed again, and fill the volume in time."""
+    for file in folder.glob("*/*"):
+        file.unlink()
+    for machine in folder.glob("*"):
+        machine.rmdir()
 
 
 def boot(variables: Mapping[str, str], claim: int) -> None:
