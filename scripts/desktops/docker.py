@@ -48,6 +48,20 @@ class Docker:
             timeout=seconds,
         )
 
+    def logs(self, container: str, *options: str) -> str:
+        """What a container printed on both of its outputs, in the order in which the engine got it."""
+        done = subprocess.run(
+            [self.program, "logs", *options, container],
+            env=self._variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return done.stdout
+
     def inspect(self, what: str) -> dict[str, Any]:
         """Everything that the engine knows of a container or image.
 

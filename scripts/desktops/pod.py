@@ -24,6 +24,7 @@ from .launch import FS_GROUP, Family, Launch
 PRE_STOP = ("kill", "-s", "SIGRTMIN+3", "1")  # the manager's hook for systemd images
 GRACE_SECONDS = 30  # terminationGracePeriodSeconds
 KNOCKING_INTERVAL = 0.002  # seconds; nothing tells a stranger that a socket listens
+TAIL_LINES = 30
 LABEL = "airgap-desktop"
 X_SERVER = "Xtigervnc"
 
@@ -108,13 +109,13 @@ class Pod:
     @property
     def log(self) -> str:
         """What the container printed."""
-        done = self.docker.attempt("logs", self.container)
-        return done.stdout + done.stderr
+        return self.docker.logs(self.container)
 
     @property
     def log_tail(self) -> str:
-        """The last lines of the log, indented."""
-        return "\n".join(f"    {line}" for line in self.log.splitlines()[-15:])
+        """The last lines of the log, each with its time, indented."""
+        lines = self.docker.logs(self.container, "--timestamps", f"--tail={TAIL_LINES}").splitlines()
+        return "\n".join(f"    {line}" for line in lines)
 
     def execute(self, *command: str, user: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run a command in the container, as the desktop's user unless another is named."""
