@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import DesktopError
+from .errors import DesktopError, say
 
 PROGRAMS = ("/lib/systemd/systemd", "/usr/lib/systemd/systemd")
 UNITS = Path("/run/systemd/system")
 OUTPUT = Path("/run/kvdi-desktop/output")
 HOLDER = "/bin/sleep"
 PAUSE_SECONDS = 0.001
+PATIENCE_SECONDS = 10.0
 JOURNAL = Path("/run/log/journal")
 SUDOERS = Path("/run/kvdi-desktop/sudoers.d/desktop")
 TARGET = "kvdi-desktop.target"
@@ -68,21 +70,25 @@ def _wait_until_allowed(link: Path) -> None:
     Up to there it counts as this process, which has acted as another user: nobody may look at what such a
     process has open (proc(5), `dumpable`), and units that write there would fail.
     """
-    while True:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
         try:
             link.stat()
         except PermissionError:
             time.sleep(PAUSE_SECONDS)
         else:
             return
+    say(f"{link} cannot be looked at, where units write what they print")
 
 
 def forget_journal(folder: Path = JOURNAL) -> None:
     """Remove what systemd logged before a restart: it would be printed again, and fill the volume in time."""
-    for file in folder.glob("*/*"):
-        file.unlink()
-    for machine in folder.glob("*"):
-        machine.rmdir()
+    # Whatever cannot be removed costs room, and not the desktop.
+    with contextlib.suppress(OSError):
+        for file in folder.glob("*/*"):
+            file.unlink()
+        for machine in folder.glob("*"):
+            machine.rmdir()
 
 
 def boot(variables: Mapping[str, str], claim: int) -> None:
