@@ -12,7 +12,7 @@ from support.local import TWO_MODULES, LocalCloud, copy_repository
 
 pytestmark = pytest.mark.engine
 
-SECONDS_TO_END = 5.0
+SECONDS_TO_END = 60.0
 
 # A line of progress at which the run is ended, and how.
 MOMENTS = [

@@ -16,8 +16,8 @@ from dcv_server.health import UnhealthyError, check
 from .fakes import COOKIE, SESSION, ProcessTable, XServer, answering, closed, publish_cookie
 
 IMAGE = Path(__file__).resolve().parents[2] / "image"
-SHORT = 0.5  # seconds of patience in these tests, where nothing is late by chance
-WITHIN = 5.0  # seconds in which every fault has to be told, however busy the machine is
+SHORT = 0.5  # seconds of patience with clients that hang
+WITHIN = 25.0  # seconds in which every fault has to be told, however busy the machine is
 
 MakeDcv = Callable[[str], None]
 
@@ -136,7 +136,7 @@ def test_each_fault_of_the_session_is_told_apart(
     monkeypatch: pytest.MonkeyPatch,
     fault: str,
 ) -> None:
-    monkeypatch.setattr(health, "CLIENT_SECONDS", SHORT)
+    monkeypatch.setattr(health, "CLIENT_SECONDS", SHORT if "hanging" in fault else 20.0)
     script, expected = FAULTS[fault]
     dcv(script)
 

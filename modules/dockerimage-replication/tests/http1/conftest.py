@@ -19,3 +19,11 @@ async def impatient() -> AsyncIterator[Client]:
     client = Client(idle_timeout=0.1, user_agent="test")
     yield client
     client.close()
+
+
+@pytest.fixture
+async def patient() -> AsyncIterator[Client]:
+    """For peers that are slow, where a busy machine must not make them look worse."""
+    client = Client(idle_timeout=2.0, user_agent="test")
+    yield client
+    client.close()

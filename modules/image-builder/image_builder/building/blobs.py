@@ -1,8 +1,13 @@
-"""Layers of bases on the disk, for builds that have to look into them."""
+"""Layers of bases on the disk, for builds that have to look into them.
+
+They are kept by registry and digest: who may read a layer is its registry's to say, and a registry that is
+slow or has something else keeps up its own users alone.
+"""
 
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from ..cached import PART
@@ -20,7 +25,7 @@ from .errors import BaseUnavailableError
 
 @dataclass
 class BlobCache:
-    """A folder of blobs by their digest; several processes may share it.
+    """A folder of blobs; several processes may share it.
 
     Args:
         folder: where they are.
@@ -46,12 +51,12 @@ class BlobCache:
             await all_of([self._ensure(transport, place, layer, uses) for layer in base.layers])
         except RegistryError as error:
             raise BaseUnavailableError(f"base {base.reference}: {error}") from None
-        return [self._path(layer) for layer in base.layers]
+        return [self._path(place, layer) for layer in base.layers]
 
     async def _ensure(self, transport: Transport, place: Repository, blob: Descriptor, uses: Uses) -> None:
-        path = self._path(blob)
+        path = self._path(place, blob)
         while not uses.hold(path):
-            await self._work.run(blob.digest, lambda: self._fetch(transport, place, blob, path))
+            await self._work.run(path.name, lambda: self._fetch(transport, place, blob, path))
 
     async def _fetch(self, transport: Transport, place: Repository, blob: Descriptor, path: Path) -> None:
         part = await asyncio.to_thread(self._begin)
@@ -77,8 +82,9 @@ class BlobCache:
         self.folder.chmod(0o711)  # builds read layers, and are another user when the service is root
         return lock
 
-    def _path(self, blob: Descriptor) -> Path:
-        return self.folder / blob.digest.replace(":", "-")
+    def _path(self, place: Repository, blob: Descriptor) -> Path:
+        registry = sha256(place.registry.encode()).hexdigest()[:16]
+        return self.folder / f"{registry}-{blob.digest.replace(':', '-')}"
 
 
 def _rename(part: Path, path: Path) -> None:

@@ -22,6 +22,7 @@ LOOK_EVERY = 1.0  # seconds between looks for jobs that other processes accepted
 BEAT_EVERY = 0.5  # seconds between looks at leases and wishes to cancel
 RENEWALS = 5  # of a lease while it lasts; the looks between them write nothing
 GIVE_WAY = 0.25  # seconds that a new build waits at most while requests are being accepted
+LAST_CLAIM = 5.0  # seconds that the end waits for a claim that is being written
 RECORDS_EVERY = 3600.0  # seconds between looks for records that are too old
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,7 @@ class Workers:
         try:
             while True:
                 self._wake.clear()
-                with self._places(self._size) as terms:
-                    self.start(await self._claims(terms))
+                await self._take()
                 await self._woken()
                 await self._give_way()
         finally:
@@ -86,11 +86,13 @@ class Workers:
 
     @contextlib.contextmanager
     def room(self) -> Iterator[Terms]:
-        """Room for jobs that are taken as they are accepted: only while nothing is built.
+        """Room for jobs that are taken as they are accepted: only while nothing is built, and nobody waits.
 
-        Else a build's begin gives way to requests, see GIVE_WAY.
+        Else a build's begin gives way to requests, see GIVE_WAY; and requests that overlap would keep the
+        worker from those that wait for as long as they come.
         """
-        with self._places(self._size if self._works and not self._running else 0) as terms:
+        idle = self._works and not self._running and not self._wake.is_set()
+        with self._places(self._size if idle else 0) as terms:
             yield terms
 
     def start(self, claims: Sequence[Claim]) -> None:
@@ -119,6 +121,19 @@ class Workers:
             yield Terms(self.owner, count, self._lease)
         finally:
             self._promised -= count
+
+    async def _take(self) -> None:
+        with self._places(self._size) as terms:
+            claiming = asyncio.create_task(self._claims(terms))
+            try:
+                self.start(await asyncio.shield(claiming))
+            except asyncio.CancelledError:
+                # What is taken in this very moment is given back with the rest.
+                await asyncio.wait([claiming], timeout=LAST_CLAIM)
+                if claiming.done() and not claiming.exception():
+                    self.start(claiming.result())
+                claiming.cancel()
+                raise
 
     async def _claims(self, terms: Terms) -> list[Claim]:
         if not terms.count:

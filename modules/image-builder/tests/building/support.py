@@ -131,10 +131,25 @@ def put(url: str, data: bytes, content_type: str = "application/octet-stream") -
         assert answer.status == 201
 
 
-def push_base(registry: str, name: str, layers: list[bytes], runtime: Mapping[str, Any] | None = None) -> str:
-    """Put an image with these layers into a registry; gives its digest."""
+def push_base(
+    registry: str,
+    name: str,
+    layers: list[bytes],
+    runtime: Mapping[str, Any] | None = None,
+    *,
+    instead: list[bytes] | None = None,
+) -> str:
+    """Put an image with these layers into a registry; gives its digest.
+
+    Args:
+        registry: address of the registry.
+        name: repository and tag.
+        layers: what its configuration says that it has.
+        runtime: what its configuration says besides.
+        instead: the layers that it really has, if they are others.
+    """
     repository, _, tag = name.partition(":")
-    packed = [gzip.compress(layer, 1, mtime=0) for layer in layers]
+    packed = [gzip.compress(layer, 1, mtime=0) for layer in instead or layers]
     config = json.dumps(
         {
             "architecture": "amd64",

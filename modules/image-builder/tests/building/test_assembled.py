@@ -14,8 +14,9 @@ from image_builder.building.errors import BuildError, InvalidRequestError, Limit
 from image_builder.building.result import Phase
 from image_builder.building.settings import Limits
 from image_builder.layers.image import Image
+from image_builder.oci.digest import digest_of
 
-from .support import Bench, Entry, bench, delete_manifest, file_entry, push_base, tar_of
+from .support import Bench, Entry, bench, delete_manifest, docker_registry, file_entry, push_base, tar_of
 
 
 def test_the_documents_first_image(builder: Bench, base: str) -> None:
@@ -199,6 +200,27 @@ async def test_a_base_that_is_known_by_its_digest_is_asked_for_again(builder: Be
         delete_manifest(registry, f"bases/taken-away@{digest}")
         with pytest.raises(BuildError, match="not found"):
             await images.build(image.request(), BuildContext(), builder.lines.append, asyncio.Event())
+
+
+def test_nobody_reads_a_layer_by_its_digest_alone(builder: Bench, registry: str, tmp_path: Path) -> None:
+    """A stranger's registry can name a layer that the cache has from another one: it must have it itself."""
+    private = [tar_of({"secret": b"of others"})]
+    push_base(registry, "bases/private:1", private)
+    builder.build(reading(f"{registry}/bases/private"))
+    (tmp_path / "strange").mkdir()
+
+    with docker_registry(tmp_path / "strange") as strange:
+        push_base(strange, "named:1", private)
+        layer = digest_of(gzip.compress(private[0], 1, mtime=0)).removeprefix("sha256:")
+        (tmp_path / f"strange/data/docker/registry/v2/blobs/sha256/{layer[:2]}/{layer}/data").unlink()
+        allowed = replace(builder, settings=replace(builder.settings, allowed_hosts=frozenset({strange})))
+        with pytest.raises(BuildError, match=r"named.*not found"):
+            allowed.build(reading(f"{strange}/named"))
+
+
+def reading(base: str) -> Image:
+    image = Image("reading").stage(base, "1", alias="read").stage("scratch")
+    return image.copy("/secret", "/secret", from_layer="read")
 
 
 def test_a_base_with_onbuild_is_refused(builder: Bench, registry: str) -> None:

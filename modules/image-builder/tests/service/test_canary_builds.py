@@ -180,7 +180,10 @@ def _contents(folder: Path) -> Iterator[bytes]:
         for name in names:
             path = Path(parent, name)
             if path.is_file() and not path.is_symlink():
-                content = path.read_bytes()
+                try:
+                    content = path.read_bytes()
+                except FileNotFoundError:  # of a database that runs
+                    continue
                 yield content
                 if content[:2] == b"\x1f\x8b":
                     yield gzip.decompress(content)

@@ -58,7 +58,7 @@ def hostile_service(
 def test_hostile_builds_hold_nobody_up(hostile_service: tuple[ServiceProcess, str, Path]) -> None:
     """While they run, others' images are built, and the service says that it is well."""
     service, base, work = hostile_service
-    with httpx.Client(base_url=service.url, timeout=60) as http:
+    with httpx.Client(base_url=service.url, timeout=300) as http:
         http.post("/users/login", json={"username": ADMIN, "password": PASSWORD})
         hostile = [_ordered(http, base, {"layer_type": "run", "command": text}) for text in ENDLESS.values()]
         for job_id in hostile:
@@ -84,7 +84,7 @@ def test_hostile_builds_hold_nobody_up(hostile_service: tuple[ServiceProcess, st
 
 def test_what_leads_out_is_refused(hostile_service: tuple[ServiceProcess, str, Path]) -> None:
     service, base, work = hostile_service
-    with httpx.Client(base_url=service.url, timeout=60) as http:
+    with httpx.Client(base_url=service.url, timeout=300) as http:
         http.post("/users/login", json={"username": ADMIN, "password": PASSWORD})
         adds = [{"layer_type": "add", "source": f"{url}x", "destination": "/x"} for url in SSRF]
         jobs = [_ordered(http, base, add) for add in adds]

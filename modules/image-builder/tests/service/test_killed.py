@@ -248,14 +248,19 @@ def _wait_for_the_end(service: ServiceProcess, job_ids: list[str]) -> dict[str, 
     return jobs
 
 
-def test_a_service_that_is_ended_gives_its_jobs_back(service: ServiceProcess) -> None:
-    with Client(service.url) as client:
-        client.login(ADMIN, PASSWORD)
-        job_ids = [client.create(request(f"image-{number}"))["job_id"] for number in range(30)]
+def test_a_service_that_is_ended_gives_its_jobs_back(
+    variables: dict[str, str], tmp_path: Path, pushes: Path
+) -> None:
+    """Leases are longer than the test: what is not given back would wait for their end."""
+    patient = variables | {"DCRX_KV_JOB_LEASE": "300s"}
+    with service_process([str(SCRIPT), "PORT", str(pushes)], patient, tmp_path) as service:
+        with Client(service.url) as client:
+            client.login(ADMIN, PASSWORD)
+            job_ids = [client.create(request(f"image-{number}"))["job_id"] for number in range(30)]
 
-    assert service.stop() == -signal.SIGTERM
+        assert service.stop() == -signal.SIGTERM
 
-    service.start()
-    ended = _wait_for_the_end(service, job_ids)
+        service.start()
+        ended = _wait_for_the_end(service, job_ids)
     assert {job["status"] for job in ended.values()} == {"DONE"}
     assert {job["attempt"] for job in ended.values()} == {1}

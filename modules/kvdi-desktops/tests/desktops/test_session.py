@@ -69,7 +69,7 @@ def test_what_a_program_writes_when_it_is_told_to_end_is_saved(
     (autostart / "slow.desktop").write_text(SLOW_TO_SAVE)
     desktop.on_host("/home/ada/slow").write_text(SLOW_PROGRAM)
     desktop.start()
-    desktop.wait_for_log("the slow one runs")
+    desktop.wait_for_log("the slow one runs", seconds=120.0)
 
     desktop.stop()
 

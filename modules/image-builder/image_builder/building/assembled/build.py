@@ -28,7 +28,7 @@ _KNOWN = 8  # indexes of bases that are kept in memory
 class Indexes:
     """What bases hold, for those that were looked into lately."""
 
-    _known: OrderedDict[tuple[str, ...], BaseIndex] = field(default_factory=OrderedDict)
+    _known: OrderedDict[tuple[Path, ...], BaseIndex] = field(default_factory=OrderedDict)
 
     def of(self, base: Base, blobs: list[Path], stop: Stop) -> BaseIndex:
         """The index of a base, read when it is not known.
@@ -36,7 +36,7 @@ class Indexes:
         Raises:
             BaseUnavailableError: its layers cannot be read.
         """
-        key = tuple(layer.digest for layer in base.layers)
+        key = tuple(blobs)  # named by what is in them
         if key not in self._known:
             try:
                 self._known[key] = read_layers(blobs, stop)

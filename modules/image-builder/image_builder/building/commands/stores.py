@@ -55,7 +55,7 @@ class BaseStores:
         Raises:
             BaseUnavailableError: buildah does not take it.
         """
-        store = self.folder / image_id(base)
+        store = self.folder / _hex(base)
         while not uses.hold(store):
             await self._work.run(store.name, lambda: self._make(base, blobs, sandbox, job, store))
         return store
@@ -93,8 +93,17 @@ class BaseStores:
 
 
 def image_id(base: Base) -> str:
-    """The name that an image has in every store: the digest of its configuration, without algorithm."""
+    """The name that an image has in every store: the digest of its configuration, without algorithm.
+
+    It says nothing of the layers that came with it: buildah does not compare them with the configuration.
+    """
     return digest_of(base.raw_config).partition(":")[2]
+
+
+def _hex(base: Base) -> str:
+    """What tells a base from all others, configuration and layers: its manifest's digest."""
+    assert base.manifest is not None, "scratch has no image"  # noqa: S101 - see BaseStores.of
+    return base.manifest.digest.partition(":")[2]
 
 
 def write_image(base: Base, blobs: list[Path], job: Path) -> Path:
@@ -103,7 +112,7 @@ def write_image(base: Base, blobs: list[Path], job: Path) -> Path:
     Not as an OCI layout, for buildah finds no manifests of Docker's format in one.
     """
     assert base.manifest is not None, "scratch has no image"  # noqa: S101 - see BaseStores.of
-    folder = job / f"base-{image_id(base)[:12]}"
+    folder = job / f"base-{_hex(base)}"
     folder.mkdir(parents=True)
     (folder / "version").write_text("Directory Transport Version: 1.1\n", encoding="ascii")
     (folder / "manifest.json").write_bytes(base.manifest.raw)
