@@ -175,7 +175,9 @@ def test_two_commands_at_once_do_not_meet(cloud: LocalCloud) -> None:
     lock.touch()
     with subprocess.Popen(["flock", "--no-fork", str(lock), "sleep", "60"]) as holder:
         try:
-            subprocess.run(["sh", "-c", f"while flock -n {lock} true; do sleep 0.05; done"], check=True, timeout=60)
+            subprocess.run(
+                ["sh", "-c", f"while flock -n {lock} true; do sleep 0.05; done"], check=True, timeout=60
+            )
             run = cloud.local("down")
         finally:
             holder.terminate()
