@@ -15,6 +15,7 @@ from .progress import Progress
 from .services import Services
 
 SERVICE = "dockerd"
+ADDRESSES = Path("/var/lib/cni")
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,18 @@ def podman_configuration(layout: Layout) -> dict[str, str]:
         "CONTAINERS_CONF": str(folder / "containers.conf"),
         "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf"),
     }
+
+
+def folders_of_addresses() -> list[str]:
+    """Where podman's networks write down which address which container has, on machines with CNI.
+
+    Builds that each had a copy would give two containers one address, and the first to end would take the
+    other's way out with it.
+    """
+    if os.geteuid() != 0 or not shutil.which("podman"):
+        return []
+    ADDRESSES.mkdir(exist_ok=True)
+    return [str(ADDRESSES)]
 
 
 def _start_docker(layout: Layout, services: Services, progress: Progress) -> Engine:

@@ -14,7 +14,7 @@ from .agent import record
 from .agent import settings as agent_settings
 from .agent.__main__ import PREFIX
 from .emulator import cdk_environment, clean_environment, without_proxy
-from .engine import client_folder
+from .engine import client_folder, folders_of_addresses
 from .errors import LocalCloudError
 from .layout import REPOSITORY, Layout
 from .progress import Progress
@@ -125,6 +125,7 @@ class SeedFarmer:
                 ],
                 environment={**without_proxy(), **self._shared_caches(), **cdk_environment(self.layout)},
                 copy_on_write=[str(self.layout.tools)],
+                machines=folders_of_addresses(),
                 docker=str(client_folder(self.layout) / "docker"),
             ),
         )

@@ -28,7 +28,8 @@ class Agent:
         (self.source / "bundle" / "module" / "deployspec.yaml").write_text("deploy: {phases: {}}\n")
         self.settings_file = folder / "agent.json"
         self.shared = folder / "shared"
-        self.shared.mkdir()
+        self.machines = self.shared / "machines"
+        self.machines.mkdir(parents=True)
         settings.write(
             self.settings_file,
             settings.AgentSettings(
@@ -36,6 +37,7 @@ class Agent:
                 path=os.environ["PATH"].split(":"),
                 environment={"FROM_SETTINGS": "yes"},
                 copy_on_write=[str(self.shared)],
+                machines=[str(self.machines)],
                 docker="/bin/echo",
             ),
         )
@@ -160,6 +162,14 @@ def test_what_a_build_changes_in_a_shared_folder_only_it_sees(agent: Agent) -> N
     assert agent.run({"build": spoil}) == 0
     assert agent.said() == ["spoiled"]
     assert (agent.shared / "tool").read_text() == "original\n"
+
+
+def test_builds_that_run_at_once_see_the_machines_own_folders(agent: Agent) -> None:
+    (agent.machines / "before").write_text("of another build\n")
+    status = agent.run({"build": commands(f"cd {agent.machines}", "cat before", "echo of this one > after")})
+    assert status == 0
+    assert agent.said() == ["of another build"]
+    assert (agent.machines / "after").read_text() == "of this one\n"
 
 
 def test_mounts_and_processes_end_with_the_build(agent: Agent) -> None:

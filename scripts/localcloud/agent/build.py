@@ -26,16 +26,27 @@ PASSED_ON_PREFIXES = ("PIP_", "UV_", "npm_config_", "NPM_CONFIG_", "http_proxy",
 
 # Inside the namespace: folders that builds share, and the machine's /var, get a layer of the build's own
 # above them. The layers lie on a tmpfs, since an overlay cannot be stacked on every file system.
-# Everything goes with the namespace.
+# Everything goes with the namespace. Folders before `--` stay the machine's, wherever they lie.
 NAMESPACE_SETUP = r"""
 set -euo pipefail
 events=$1; layers=$2; script=$3; shift 3
 if [ "$events" != 3 ]; then eval "exec 3>&$events $events>&-"; fi
 mount -t tmpfs tmpfs "$layers"
+machines=()
+while [ "$1" != -- ]; do
+    mkdir "$layers/machine-${#machines[@]}"
+    mount --bind "$1" "$layers/machine-${#machines[@]}"
+    machines+=("$1")
+    shift
+done
+shift
 for folder in "$@"; do
     layer=$layers/$(echo "$folder" | tr / _)
     mkdir "$layer" "$layer/upper" "$layer/work"
     mount -t overlay overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" "$folder"
+done
+for index in "${!machines[@]}"; do
+    mount --bind "$layers/machine-$index" "${machines[index]}"
 done
 cd "$CODEBUILD_SRC_DIR"
 exec bash "$script"
@@ -86,7 +97,8 @@ class Build:
         with (self.folder / "build.log").open("wb") as log:
             process = subprocess.Popen(
                 [*_unshare(), "bash", "-c", NAMESPACE_SETUP, "agent", str(write_end),
-                 str(self.folder / "layers"), str(script_path), "/var", *self.settings.copy_on_write],
+                 str(self.folder / "layers"), str(script_path), *self.settings.machines, "--", "/var",
+                 *self.settings.copy_on_write],
                 env=self._environment(buildspec),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

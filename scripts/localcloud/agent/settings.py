@@ -17,6 +17,7 @@ class AgentSettings:
         path: PATH of the builds.
         environment: further variables of the builds.
         copy_on_write: folders that builds share; what a build changes there, only it sees.
+        machines: folders that are the machine's for builds too, though they may lie in a copied one.
         docker: the real client, for calls that are not the agent's.
     """
 
@@ -24,6 +25,7 @@ class AgentSettings:
     path: list[str]
     environment: dict[str, str]
     copy_on_write: list[str]
+    machines: list[str]
     docker: str
 
 
