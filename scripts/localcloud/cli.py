@@ -23,6 +23,7 @@ environment:
                     (default: 14566)
   LOCAL_ENGINE      auto, docker or podman (default: auto)
   LOCAL_ACCOUNT_ID  the AWS account that the emulator plays (default: 123456789012)
+  LOCAL_IAM_WAIT    no: leave out the 12 s that SeedFarmer waits for IAM in every apply (default: yes)
   AIRGAP_CACHE_DIR  downloads and built images, made again when absent (default: ~/.cache/airgap-modules)
 """
 

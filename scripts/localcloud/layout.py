@@ -26,6 +26,7 @@ class Layout:
         port_base: first of the four ports on 127.0.0.1.
         account: AWS account id that the emulator answers with.
         engine: `auto`, `docker` or `podman`.
+        iam_wait: whether SeedFarmer waits for IAM as on an account.
     """
 
     project_folder: Path
@@ -34,6 +35,7 @@ class Layout:
     port_base: int
     account: str
     engine: str
+    iam_wait: bool
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Layout":
@@ -51,6 +53,7 @@ class Layout:
             port_base=_port_base(environment.get("LOCAL_PORT_BASE") or str(DEFAULT_PORT_BASE)),
             account=environment.get("LOCAL_ACCOUNT_ID") or DEFAULT_ACCOUNT,
             engine=environment.get("LOCAL_ENGINE") or "auto",
+            iam_wait=_yes_or_no("LOCAL_IAM_WAIT", environment.get("LOCAL_IAM_WAIT") or "yes"),
         )
         layout._check()
         return layout
@@ -137,3 +140,9 @@ def _port_base(text: str) -> int:
     if text.isdigit() and 1024 <= int(text) <= 65000:
         return int(text)
     raise UsageError(f"LOCAL_PORT_BASE must be a number from 1024 to 65000, not {text!r}")
+
+
+def _yes_or_no(variable: str, text: str) -> bool:
+    if text in ("yes", "no"):
+        return text == "yes"
+    raise UsageError(f"{variable} must be yes or no, not {text!r}")

@@ -25,6 +25,7 @@ from .tools import Tools, tool_environment, uv
 LOG_LINE = re.compile(r"^\[\d{4}-\d\d-\d\d [^|]+\| [A-Z]+ \|[^\]]*\]")
 # What SeedFarmer says before it sleeps (seedfarmer/commands/_stack_commands.py).
 SLEEP_LINE = "Delaying deployment to allow"
+WITHOUT_IAM_WAIT = Path(__file__).with_name("without_iam_wait.py")
 ERRORS_SHOWN = 6
 INTERRUPT_SECONDS = 10.0
 
@@ -80,7 +81,7 @@ class SeedFarmer:
         before = self._results()
         process = subprocess.Popen(
             # Should this process be killed, SeedFarmer and its builds end with it (setpriv(1)).
-            ["setpriv", "--pdeathsig", "KILL", str(self.tools.seedfarmer), *arguments],
+            ["setpriv", "--pdeathsig", "KILL", *self._program, *arguments],
             env=self._environment(),
             cwd=self.project.staged,
             stdin=subprocess.DEVNULL,
@@ -102,6 +103,13 @@ class SeedFarmer:
         failed = [build for build in builds if not build.succeeded]
         broken = failed or status != 0
         return Outcome(builds, _failure(self.builds, arguments, failed, lines, log) if broken else None)
+
+    @property
+    def _program(self) -> list[str]:
+        if self.layout.iam_wait:
+            return [str(self.tools.seedfarmer)]
+        # -P: the modules beside the script are not SeedFarmer's.
+        return [str(self.tools.seedfarmer.with_name("python")), "-P", str(WITHOUT_IAM_WAIT)]
 
     def _prepare(self) -> None:
         self.builds.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,13 @@ def test_every_setting_has_a_default() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LOCAL_PORT_BASE", "80"), ("LOCAL_PORT_BASE", "x"), ("LOCAL_ACCOUNT_ID", "1"), ("LOCAL_ENGINE", "lxc")],
+    [
+        ("LOCAL_PORT_BASE", "80"),
+        ("LOCAL_PORT_BASE", "x"),
+        ("LOCAL_ACCOUNT_ID", "1"),
+        ("LOCAL_ENGINE", "lxc"),
+        ("LOCAL_IAM_WAIT", "12"),
+    ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"{name}.*{value}"):

@@ -18,7 +18,7 @@ from collection.modules import REPOSITORY
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-# For tests that are about the cloud and not about its modules: the other two take minutes to build.
+# For tests that are about the cloud and not about its modules.
 TWO_MODULES = ("replication-images", "desktops-dcv")
 DOCUMENT = "\n---\n"
 
@@ -51,8 +51,9 @@ class LocalCloud:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that bind a command to this cloud."""
-        return {**os.environ, "LOCAL_STATE_DIR": str(self.state), "LOCAL_PORT_BASE": str(self.port_base)}
+        """Variables that bind a command to this cloud; SeedFarmer does not wait for IAM in it."""
+        own = {"LOCAL_STATE_DIR": str(self.state), "LOCAL_PORT_BASE": str(self.port_base)}
+        return {**os.environ, **own, "LOCAL_IAM_WAIT": "no"}
 
     def local(self, *arguments: str, project: Path | None = None, **variables: str) -> Run:
         """Run `./scripts/local`, on another project than the checkout when one is given."""
