@@ -64,7 +64,7 @@ def test_cancel_by_another_replica_ends_the_pod(team: Team, source: SlowSource) 
 
 def test_a_killed_pod_and_a_killed_replica_lose_nothing(team: Team, source: SlowSource) -> None:
     """The first pod is deleted (as a drained node does), the second one's process is killed."""
-    team.start(replicas=2, DCRX_KV_ALLOWED_HOSTS=source.address)
+    team.start(replicas=2, DCRX_KV_ALLOWED_HOSTS=source.address, DCRX_KV_JOB_LEASE="10s")
     job_id = team.client(0).create(team.request("survivor", waiting_for(source)))
     wait_until(source.newly_asked, team)
 
@@ -86,7 +86,7 @@ def test_what_the_cluster_cannot_do_is_said_in_the_jobs_end(team: Team) -> None:
     team.start(
         template={"image": f"{team.surroundings.registry}/nobody/made-this:1"},
         DCRX_KV_JOB_MAX_ATTEMPTS="1",
-        DCRX_KV_CLUSTER_START_TIMEOUT="3s",
+        DCRX_KV_CLUSTER_START_TIMEOUT="20s",
     )
     client = team.client()
 

@@ -46,7 +46,7 @@ def values(surroundings: Surroundings, namespace: str, **settings: str) -> dict[
         "resources": {"requests": {"cpu": "10m"}},
         "settings": {
             "DCRX_KV_REGISTRY_ENDPOINTS": f'{{"{registry}": "http://{registry}"}}',
-            "DCRX_KV_JOB_LEASE": "5s",
+            "DCRX_KV_JOB_LEASE": "10s",
             **settings,
         },
     }

@@ -72,7 +72,7 @@ class Team(Builds):
             "DOCKER_REGISTRY_URI": f"http://{registry}/v2/{self.namespace}",
             "DCRX_KV_REGISTRY_ENDPOINTS": json.dumps({registry: f"http://{registry}"}),
             "DCRX_KV_JOB_WORKERS": "1",
-            "DCRX_KV_JOB_LEASE": "5s",
+            "DCRX_KV_JOB_LEASE": "60s",  # longer than a busy machine stalls
             **settings,
         }
         data = {name: base64.b64encode(value.encode()).decode() for name, value in common.items()}
