@@ -46,8 +46,8 @@ def cloud(checkout: Path) -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def applied(cloud: LocalCloud) -> Run:
-    """The first apply."""
-    return cloud.must("apply", "--timings")
+    """The first apply, in every point as a user's."""
+    return cloud.must("apply", "--timings", LOCAL_IAM_WAIT="yes")
 
 
 @pytest.fixture(scope="module")
