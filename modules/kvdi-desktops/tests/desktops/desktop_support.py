@@ -3,6 +3,7 @@
 import os
 from fnmatch import fnmatch
 
+import pytest
 from desktops import catalogue
 from desktops.launch import Family
 
@@ -10,6 +11,7 @@ LONG = bool(os.environ.get("AIRGAP_LONG"))
 # What only long campaigns build: KDE takes longer than all the others together, and the small desktops
 # differ in their second family by what base and Xfce show already.
 ONLY_LONG = ("debian-*-kde", "debian-systemd-openbox", "debian-systemd-dosbox")
+only_long = pytest.mark.skipif(not LONG, reason="with AIRGAP_LONG=1 only: it builds or starts many desktops")
 FAMILIES = tuple(family.value for family in Family)
 
 

@@ -4,14 +4,16 @@ from collections.abc import Callable
 
 import pytest
 from applications import copy_on_desktop, event_log, paste_on_desktop
+from desktop_support import built_here
 from desktops.pod import Pod
 from desktops.rfb import CONTROL, keysym_of
 
 pytestmark = pytest.mark.engine
 
 
-def test_keyboard_and_pointer_reach_an_application(shared: Callable[[str], Pod], family: str) -> None:
-    desktop = shared(f"debian-{family}-base")
+@pytest.mark.parametrize("name", [name for name in built_here() if name.endswith(("-base", "-kde"))])
+def test_keyboard_and_pointer_reach_an_application(shared: Callable[[str], Pod], name: str) -> None:
+    desktop = shared(name)
 
     with event_log(desktop) as application, desktop.connect() as client:
         client.point(400, 300)
