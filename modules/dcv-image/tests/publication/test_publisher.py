@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from dcv_gate import Gate
 from dcv_pod import CONFIG_MAP, Pod
+from dcv_server.publication import configmap, parameters
 from dcv_server.publication.configmap import ConfigMap
 from dcv_server.publication.errors import PublicationError
 from dcv_server.publication.parameters import Parameters
@@ -140,7 +141,9 @@ def test_a_display_that_changed_is_not_ready_before_it_is_published(running: Run
 
 @pytest.mark.parametrize("down", ["kubernetes", "ssm", "both"])
 @pytest.mark.parametrize("how", ["refused", "hanging"])
-def test_one_retry_after_an_outage_everything_is_right(running: Running, down: str, how: str) -> None:
+def test_one_retry_after_an_outage_everything_is_right(
+    running: Running, down: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gates = {
         "kubernetes": [running.kubernetes],
         "ssm": [running.aws.gate],
@@ -157,6 +160,9 @@ def test_one_retry_after_an_outage_everything_is_right(running: Running, down: s
     expected = {"kubernetes": [":1", ":2"], "ssm": [":2", ":1"], "both": [":1", ":1"]}[down]
     eventually("the other target has the new display", lambda: running.published() == expected)
 
+    # An answer that is late because the machine is busy is no failure of what follows.
+    for module in (configmap, parameters):
+        monkeypatch.setattr(module, "SECONDS", 60.0)
     for gate in gates:
         gate.open()
     back = time.monotonic()
