@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from pydantic import ValidationError
+
 from ..accounts.encryption import UnknownKeyError
 from ..layers.request import ImageRequest, Registry
 from .builder import BuildCancelledError, Builder, BuildFailedError, Built, Order
@@ -64,6 +66,9 @@ class Attempt:
             return Status.FAILED, str(error), None
         try:
             request = ImageRequest.model_validate_json(self.claim.request)
+        except ValidationError as error:  # it was accepted by an earlier version of the service
+            return Status.FAILED, _refusal(error), None
+        try:
             if self.claim.encrypted_target is not None:
                 request = request.model_copy(update={"registry": registry})
             return Status.DONE, "", await self._build(request, registry)
@@ -134,6 +139,16 @@ class _Reports:
             if self.attempt.lost:
                 raise LostLeaseError("the lease is gone")
             await self.attempt.store.advance(self.attempt.claim, status, digest=digest, log=texts)
+
+
+def _refusal(error: ValidationError) -> str:
+    """Which field is not valid any more, without its value."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(map(str, first["loc"])) or "request"
+    reason = first["msg"].removeprefix("Value error, ")
+    return (
+        f"{field}: {reason}; the service has changed since it accepted this request: send it again, changed"
+    )
 
 
 def _without(secrets: list[str], text: str) -> str:

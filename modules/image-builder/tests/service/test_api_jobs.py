@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from image_builder.database.tables import jobs
+from image_builder.jobs.job import NewJob
 from sqlalchemy import update
 
 from .conftest import StartService
 from .doubles import ScriptedBuilder
-from .running import RunningService, comes_true, request
+from .running import ADMIN, RunningService, comes_true, request
 
 
 async def test_an_ordered_image_is_built_in_the_background(
@@ -396,3 +397,22 @@ async def test_nobody_can_wait_for_long(service: RunningService) -> None:
     job = await service.create()
     answer = await service.http.get(f"/jobs/images/{job['job_id']}/get", params={"wait": 21})
     assert answer.status_code == 422
+
+
+async def test_a_job_whose_request_is_no_longer_valid_fails_with_the_field(service: RunningService) -> None:
+    """It was accepted by an earlier version of the service, which was stopped before it was built."""
+    mount = {"mount_type": "tmpfs", "target": "/t", "size": 9_999_999}
+    body = request("old")
+    body["layers"].insert(1, {"layer_type": "run", "command": "true", "mount": mount})
+    stored = json.dumps(body)
+    me = (await service.services.users.by_name(ADMIN)).id
+    job = NewJob(uuid.uuid4(), me, "old", "latest", "r:5000", "r:5000/old:latest", stored, None)
+
+    await service.services.jobs.accept([job], 10)
+    service.services.intake.accepted.set()
+
+    ended = await service.ended(str(job.id))
+    assert ended["status"] == "FAILED"
+    assert ended["context"].startswith("layers.1.run.mount")
+    assert "9999999" not in ended["context"]
+    assert "send it again" in ended["context"]
