@@ -37,7 +37,6 @@ class Base:
         layers: its layers.
         platform: `os/architecture[/variant]`.
         manifest: its manifest; None for `scratch`.
-        raw_config: the bytes of its configuration.
     """
 
     reference: Reference | None
@@ -45,7 +44,6 @@ class Base:
     layers: tuple[Descriptor, ...] = ()
     platform: str = DEFAULT_PLATFORM
     manifest: Manifest | None = None
-    raw_config: bytes = b""
 
     @property
     def created(self) -> str | None:
@@ -174,7 +172,7 @@ async def _read(transport: Transport, reference: Reference, manifest: Manifest, 
         raise BaseUnavailableError(
             f"base {name!r}: it has ONBUILD instructions, which would run unseen; write them into the request"
         )
-    return Base(pinned, config, layers, platform, manifest, content)
+    return Base(pinned, config, layers, platform, manifest)
 
 
 def _names(descriptor: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ is removed as a whole.
 
 import asyncio
 import contextlib
+import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +56,7 @@ class BaseStores:
         Raises:
             BaseUnavailableError: buildah does not take it.
         """
-        store = self.folder / _hex(base)
+        store = self.folder / image_id(base)
         while not uses.hold(store):
             await self._work.run(store.name, lambda: self._make(base, blobs, sandbox, job, store))
         return store
@@ -93,17 +94,30 @@ class BaseStores:
 
 
 def image_id(base: Base) -> str:
-    """The name that an image has in every store: the digest of its configuration, without algorithm.
+    """The name that an image has in every store, which tells it from all others, configuration and layers."""
+    return _hex(digest_of(_config(base)))
 
-    It says nothing of the layers that came with it: buildah does not compare them with the configuration.
+
+def _config(base: Base) -> bytes:
+    """The base's configuration, with the digest of its manifest.
+
+    buildah calls images by their configurations, and does not compare these with the layers that come with
+    them: without it, two bases with one configuration would be one image.
     """
-    return digest_of(base.raw_config).partition(":")[2]
-
-
-def _hex(base: Base) -> str:
-    """What tells a base from all others, configuration and layers: its manifest's digest."""
     assert base.manifest is not None, "scratch has no image"  # noqa: S101 - see BaseStores.of
-    return base.manifest.digest.partition(":")[2]
+    return json.dumps({**base.config, "manifest": base.manifest.digest}, sort_keys=True).encode()
+
+
+def _manifest(base: Base) -> bytes:
+    """The base's manifest, with that configuration."""
+    assert base.manifest is not None, "scratch has no image"  # noqa: S101 - see BaseStores.of
+    value, config = json.loads(base.manifest.raw), _config(base)
+    value["config"] |= {"digest": digest_of(config), "size": len(config)}
+    return json.dumps(value).encode()
+
+
+def _hex(digest: str) -> str:
+    return digest.partition(":")[2]
 
 
 def write_image(base: Base, blobs: list[Path], job: Path) -> Path:
@@ -111,15 +125,14 @@ def write_image(base: Base, blobs: list[Path], job: Path) -> Path:
 
     Not as an OCI layout, for buildah finds no manifests of Docker's format in one.
     """
-    assert base.manifest is not None, "scratch has no image"  # noqa: S101 - see BaseStores.of
-    folder = job / f"base-{_hex(base)}"
+    folder = job / f"base-{image_id(base)}"
     folder.mkdir(parents=True)
     (folder / "version").write_text("Directory Transport Version: 1.1\n", encoding="ascii")
-    (folder / "manifest.json").write_bytes(base.manifest.raw)
-    (folder / image_id(base)).write_bytes(base.raw_config)
+    (folder / "manifest.json").write_bytes(_manifest(base))
+    (folder / image_id(base)).write_bytes(_config(base))
     for layer, blob in zip(base.layers, blobs, strict=True):
         with contextlib.suppress(FileExistsError):
-            (folder / layer.digest.partition(":")[2]).symlink_to(blob)
+            (folder / _hex(layer.digest)).symlink_to(blob)
     return folder
 
 
