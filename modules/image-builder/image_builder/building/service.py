@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -22,6 +23,7 @@ from .assembled.build import Indexes
 from .bases import Bases
 from .blobs import BlobCache
 from .commands.build import CommandsWay
+from .commands.sandbox import counted_apart
 from .commands.stores import BaseStores
 from .errors import BuildError, CancelledBuildError, LimitExceededError, PushError
 from .hosts import HostPolicy
@@ -91,6 +93,10 @@ class Builder:
         self._known = KnownImages()
 
     async def __aenter__(self) -> Self:
+        if not counted_apart(os.uname().release):
+            logger.warning(
+                "Linux before 5.14 counts processes of all builds together: too many of one make others fail"
+            )
         self._tidying = asyncio.create_task(self._tidied())
         return self
 

@@ -21,8 +21,7 @@ class Limits:
         seconds: time, from its beginning to its end.
         memory: bytes of all its processes together.
         disk: bytes that it may write.
-        processes: processes and threads at a time, of all builds of a service together: the kernel counts
-            by user.
+        processes: processes and threads at a time; before Linux 5.14 of all builds of a service together.
         log: bytes of output that are kept; what comes after is dropped, and the log says so.
         download: bytes of one URL of an `add` layer.
         unpacked: bytes of all that is copied and unpacked into one image.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from image_builder.building import BuildContext, Builder, BuildError, BuildResult
 from image_builder.building.commands.context import environment
+from image_builder.building.commands.sandbox import counted_apart
 from image_builder.building.errors import CancelledBuildError, CommandError, LimitExceededError
 from image_builder.building.settings import Limits
 from image_builder.layers.image import Image
@@ -238,6 +239,48 @@ def test_a_fork_bomb_ends_with_its_build(builder: Bench, base: str) -> None:
     assert processes_below(builder.settings.work) == []
 
 
+async def test_a_fork_bomb_leaves_other_builds_alone_whichever_user_it_is(builder: Bench, base: str) -> None:
+    """The kernel counts all that one build has, and nothing else with it."""
+    if not counted_apart(os.uname().release):
+        pytest.skip("Linux before 5.14 counts the processes of a user in all user namespaces together")
+    bomb = "( while :; do sleep 600 & done ) 2> /dev/null"
+    both = f"busybox su app -c '{bomb}'; {bomb}; set -- /proc/[0-9]*; echo full $#; exec sleep 600"
+    full, cancel = asyncio.Event(), asyncio.Event()
+    bound = 100
+
+    def heard(line: str) -> None:
+        builder.lines.append(line)
+        if line.startswith("full "):
+            full.set()
+
+    async with Builder(limited(builder, processes=bound).settings) as service:
+        request = Image("bomb").stage(base, "1").run(both).request()
+        build = asyncio.create_task(service.build(request, BuildContext(), heard, cancel))
+        await begun(build, full)
+        other = Image("beside").stage(base, "1").run("echo made > /made").request()
+        await service.build(other, BuildContext(), builder.lines.append, asyncio.Event())
+        cancel.set()
+        await asyncio.wait([build])
+
+    (line,) = (line for line in builder.lines if line.startswith("full "))
+    assert int(line.split()[1]) <= bound
+    assert "made" in builder.pull("team/beside:latest").tree
+
+
+@pytest.mark.parametrize(
+    ("release", "apart"),
+    [
+        ("5.10.223-211.872.amzn2.x86_64", False),
+        ("5.14.0-427.el9", True),
+        ("6.1.0-25-amd64", True),
+        ("6.18", True),
+    ],
+)
+def test_a_kernel_that_counts_all_builds_together_is_known_by_its_release(release: str, apart: bool) -> None:
+    """Linux 5.14 has moved RLIMIT_NPROC to user namespaces (commit 21d1c5e386bc)."""
+    assert counted_apart(release) is apart
+
+
 def test_a_log_without_end_is_cut_and_the_build_goes_on(builder: Bench, base: str) -> None:
     count = 1_000 if os.environ.get("AIRGAP_LONG") else 50  # MB
     script = f"busybox yes 'line of the log' | head -c {count}000000; echo x > /done"
@@ -274,6 +317,24 @@ def test_nobody_can_slip_other_layers_under_the_base_of_others(
         own.build(image)
 
     assert own.pull("team/genuine:latest").tree["seen"] == file_entry(b"genuine\n")
+
+
+def test_two_bases_that_say_the_same_of_themselves_are_two(builder: Bench, registry: str) -> None:
+    """A configuration is no proof of layers: also not within one build."""
+    one = [*base_layers(), tar_of({"whose": b"one\n"})]
+    other = [*base_layers(), tar_of({"whose": b"other\n"})]
+    push_base(registry, "twins/one:1", one)
+    push_base(registry, "twins/other:1", one, instead=other)
+    image = Image("twins").stage(f"{registry}/twins/other", "1", alias="other").run("cat /whose > /seen")
+    image = image.stage(f"{registry}/twins/one", "1").run("cat /whose > /seen")
+    image = image.copy("/seen", "/there", from_layer="other")
+    image = image.copy("/whose", "/third", from_layer=f"{registry}/twins/other:1")
+
+    builder.build(image)
+
+    tree = builder.pull("team/twins:latest").tree
+    assert tree["seen"] == file_entry(b"one\n")
+    assert tree["there"] == tree["third"] == file_entry(b"other\n")
 
 
 async def test_a_cancelled_build_ends_with_all_its_descendants(builder: Bench, base: str) -> None:

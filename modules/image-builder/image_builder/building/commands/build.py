@@ -55,6 +55,7 @@ _DROPPED = (
 _STATUS = re.compile(r"exit status (\d+)")
 _ERROR = re.compile(r"(?i)^error[: ]")
 _NO_NAMESPACE = 125
+_SIGNALS = 128  # and the number of the signal: what a shell says of a process that was ended by one
 _SAID = 2000  # bytes of what a program says about its failure
 
 
@@ -200,6 +201,8 @@ def _failure(said: list[str], status: int) -> CommandError:
         found = _STATUS.search(line)
         if found:
             return CommandError(f"a command ended with the exit status {found[1]}; the log has its output")
-    if status < 0:
-        return CommandError(f"the build was ended by the signal {-status}")
+    if status < 0 or status > _SIGNALS:
+        return CommandError(
+            f"the build was ended by the signal {-status if status < 0 else status - _SIGNALS}"
+        )
     return CommandError(" ".join(said)[-500:] or f"buildah ended with the exit status {status}")

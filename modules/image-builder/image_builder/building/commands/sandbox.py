@@ -5,11 +5,17 @@ the first process of the process namespace, runs what it is given. The kernel en
 namespace with that shell, and the shell with `unshare` (--kill-child), so that one kill ends all of them,
 whatever they have forked. `unshare` ends with the service (setpriv --pdeathsig), even with one that is
 killed: the kernel sends the signal.
+
+There are two user namespaces, one in the other. The kernel counts the processes of a user in each namespace
+apart (since Linux 5.14), and holds all users of a namespace together to the bound that whoever made it had.
+The outer one has nothing but a shell of this sandbox, which has the bound and makes the inner one: so all
+that runs there is counted together, whichever of its users it is, and nothing else with it.
 """
 
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +27,25 @@ from .output import Output
 
 _READY = b"ready\n"
 _START = 60.0  # seconds until a shell in new namespaces is there, on a machine that has much else to do
-_PROGRAMS = ("unshare", "prlimit", "setpriv", "mount", "bash")
-# $1 of a script is the first of its own arguments.
-_PRELUDE = "echo ready; read -r _ || exit 125; mount -t proc proc /proc || exit 125; "
+_PROGRAMS = ("unshare", "setpriv", "mount", "tee", "bash")
+# In the outer namespace: $1 processes and $2 KiB of one file, then the command that makes the inner one. This
+# has the same users; each file of maps takes all lines in one write, which `tee` does and the shell does not.
+_OUTER = r"""
+ulimit -u "$1" && ulimit -f "$2" && ulimit -c 0 || exit; shift 2
+echo ready; read -r _ || exit 125
+exec 3>&1
+coproc inner { exec "$@"; }
+read -r said <&"${inner[0]}" && [ "$said" = ready ] || exit 125
+tee "/proc/$inner_PID/uid_map" "/proc/$inner_PID/gid_map" <<< $'0 0 1\n1 1 %s' > /dev/null || exit 125
+echo go >&"${inner[1]}"
+wait "$inner_PID"
+"""
+# In the inner one. $1 of a script is the first of its own arguments.
+_PRELUDE = (
+    "echo ready; read -r _ || exit 125; exec >&3 3>&- < /dev/null; mount -t proc proc /proc || exit 125; "
+)
+_KIB = 1024
+_COUNTED_APART = (5, 14)  # the kernel's release
 
 
 @dataclass(frozen=True)
@@ -31,7 +53,7 @@ class Bounds:
     """What the kernel holds a sandbox to.
 
     Attributes:
-        processes: processes and threads of the user at a time.
+        processes: processes and threads at a time.
         file: bytes of one file.
     """
 
@@ -96,7 +118,7 @@ class Sandbox:
             watch: started with the id of the process; what it raises ends the run.
 
         Returns:
-            The shell's exit status; negative for a signal.
+            The shell's exit status; 128 and the signal's number, or less than 0, for a signal.
 
         Raises:
             BuilderUnavailableError: the namespaces cannot be made here.
@@ -127,19 +149,15 @@ class Sandbox:
         self, script: str, arguments: Sequence[str | Path], folder: Path, *, network: bool
     ) -> asyncio.subprocess.Process:
         namespaces = ["--user", "--mount", "--pid", "--ipc", "--uts", *([] if network else ["--net"])]
+        own = self._identity
+        bounds = [str(self._bounds.processes), str(self._bounds.file // _KIB)]
+        ends_with_parent = ["setpriv", "--pdeathsig", "KILL", "--"]
         command = [
-            *(
-                "prlimit",
-                f"--nproc={self._bounds.processes}",
-                f"--fsize={self._bounds.file}",
-                "--core=0",
-                "--",
-            ),
-            *("setpriv", "--pdeathsig", "KILL", "--"),
-            *("unshare", *namespaces, "--fork", "--kill-child=KILL", "--"),
+            *(*ends_with_parent, "unshare", "--user", "--"),
+            *("bash", "-c", _OUTER % own.users[1], "bash", *bounds),
+            *(*ends_with_parent, "unshare", *namespaces, "--fork", "--kill-child=KILL", "--"),
             *("bash", "-c", _PRELUDE + script, "bash", *map(str, arguments)),
         ]
-        own = self._identity
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
@@ -197,6 +215,12 @@ class Sandbox:
                 raise BuilderUnavailableError(
                     f"commands cannot be run here: {program}: {said.decode(errors='replace').strip()[:300]}"
                 )
+
+
+def counted_apart(release: str) -> bool:
+    """Whether the kernel of this release (uname(2)) counts the processes of each sandbox by themselves."""
+    numbers = re.findall(r"\d+", release)[:2]
+    return tuple(map(int, numbers)) >= _COUNTED_APART
 
 
 def _write(path: Path, lines: Sequence[tuple[int, int, int]]) -> None:
