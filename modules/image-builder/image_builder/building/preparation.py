@@ -10,7 +10,7 @@ from ..oci.coalesce import all_of
 from .assembled.build import root_of
 from .assembled.nodes import Node
 from .assembled.sources import request_files
-from .bases import Base, Bases
+from .bases import SCRATCH, Base, Bases
 from .errors import InvalidRequestError
 from .fetch import fetch
 from .hosts import HostPolicy
@@ -76,6 +76,8 @@ async def prepare(
         log(f"stage {number}: {stage.reference} is {base.reference or 'empty'}")
 
     async def find_image(name: str, platform: str | None) -> None:
+        if name == SCRATCH:
+            raise InvalidRequestError("from_layer: scratch has no files")
         found_images[name] = await resources.bases.find_named(places.bases, name, platform)
         log(f"from_layer {name} is {found_images[name].reference}")
 

@@ -64,10 +64,12 @@ class Attempt:
             registry = self.targets.opened(self.claim.encrypted_target)
         except (NoRegistryError, UnknownKeyError) as error:
             return Status.FAILED, str(error), None
+        except ValidationError as error:
+            return Status.FAILED, _refusal("registry", error), None
         try:
             request = ImageRequest.model_validate_json(self.claim.request)
-        except ValidationError as error:  # it was accepted by an earlier version of the service
-            return Status.FAILED, _refusal(error), None
+        except ValidationError as error:
+            return Status.FAILED, _refusal("request", error), None
         try:
             if self.claim.encrypted_target is not None:
                 request = request.model_copy(update={"registry": registry})
@@ -141,10 +143,13 @@ class _Reports:
             await self.attempt.store.advance(self.attempt.claim, status, digest=digest, log=texts)
 
 
-def _refusal(error: ValidationError) -> str:
-    """Which field is not valid any more, without its value."""
+def _refusal(part: str, error: ValidationError) -> str:
+    """Which field of what an earlier version of the service has accepted is not valid any more.
+
+    Without its value, which may be a secret.
+    """
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(map(str, first["loc"])) or "request"
+    field = ".".join(map(str, [part, *first["loc"]]))
     reason = first["msg"].removeprefix("Value error, ")
     return (
         f"{field}: {reason}; the service has changed since it accepted this request: send it again, changed"

@@ -136,9 +136,12 @@ def test_two_workers_make_the_same_digest(builder: Bench, base: str, registry: s
     assert not second.cached
 
 
-def test_a_failing_command_ends_the_build_with_its_status_and_output(builder: Bench, base: str) -> None:
-    with pytest.raises(CommandError, match="exit status 7"):
-        builder.build(Image("fails").stage(base, "1").run("echo what went wrong >&2; exit 7"))
+@pytest.mark.parametrize("status", [7, 125])  # buildah and the sandbox end with 125 themselves
+def test_a_failing_command_ends_the_build_with_its_status_and_output(
+    builder: Bench, base: str, status: int
+) -> None:
+    with pytest.raises(CommandError, match=f"exit status {status}"):
+        builder.build(Image("fails").stage(base, "1").run(f"echo what went wrong >&2; exit {status}"))
 
     assert "what went wrong" in builder.lines
     assert list(builder.settings.work.iterdir()) == []
@@ -228,6 +231,35 @@ def test_who_takes_too_much_is_ended(
     assert problem in str(raised.value)
     assert processes_below(builder.settings.work) == []
     assert list(builder.settings.work.iterdir()) == []
+
+
+def test_what_goes_into_a_cache_mount_is_on_the_disk_too(builder: Bench, base: str) -> None:
+    script = "for n in $(seq 200); do dd if=/dev/zero of=/c/f$n bs=1M count=1 2>/dev/null; done; sleep 600"
+    image = Image("greedy").stage(base, "1").run(script, CacheMount(target="/c"))
+
+    with pytest.raises(LimitExceededError, match="written more than 50000000 bytes"):
+        limited(builder, disk=50_000_000, seconds=40).build(image)
+
+
+@pytest.mark.parametrize("from_layer", [True, False], ids=["image", "request"])
+def test_what_is_written_into_a_bind_mount_does_not_outlive_the_build(
+    builder: Bench, registry: str, from_layer: bool
+) -> None:
+    push_base(registry, "bases/bound:1", base_layers(), {"Labels": {"for": str(from_layer)}})
+    base = f"{registry}/bases/bound"
+    mount = BindMount(
+        target="/m", source="/", from_layer=f"{base}:1" if from_layer else None, enable_readwrite=True
+    )
+    script = "echo poison > /m/written; echo poison > /m/srv/kept; true"
+    writes = Image("writes").file("f", b"f").stage(base, "1").copy("f", "/f").run(script, mount)
+
+    builder.build(writes)
+    assert builder.pull("team/writes:latest").tree["srv/kept"] == file_entry(b"stays")
+    builder.build(Image("after").stage(base, "1").run("cat /srv/kept > /seen; ls / > /there"))
+
+    tree = builder.pull("team/after:latest").tree
+    assert tree["seen"] == file_entry(b"stays")
+    assert "written" not in tree
 
 
 def test_a_fork_bomb_ends_with_its_build(builder: Bench, base: str) -> None:
@@ -335,6 +367,13 @@ def test_two_bases_that_say_the_same_of_themselves_are_two(builder: Bench, regis
     tree = builder.pull("team/twins:latest").tree
     assert tree["seen"] == file_entry(b"one\n")
     assert tree["there"] == tree["third"] == file_entry(b"other\n")
+
+
+def test_files_of_nothing_are_refused(builder: Bench, base: str) -> None:
+    image = Image("nothing").stage(base, "1").run("true").copy("/a", "/b", from_layer="scratch")
+
+    with pytest.raises(BuildError, match="scratch has no files"):
+        builder.build(image)
 
 
 async def test_a_cancelled_build_ends_with_all_its_descendants(builder: Bench, base: str) -> None:

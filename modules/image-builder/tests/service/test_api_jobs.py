@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from image_builder.accounts.encryption import Keyring
 from image_builder.database.tables import jobs
 from image_builder.jobs.job import NewJob
 from sqlalchemy import update
@@ -413,6 +414,22 @@ async def test_a_job_whose_request_is_no_longer_valid_fails_with_the_field(servi
 
     ended = await service.ended(str(job.id))
     assert ended["status"] == "FAILED"
-    assert ended["context"].startswith("layers.1.run.mount")
+    assert ended["context"].startswith("request.layers.1.run.mount")
     assert "9999999" not in ended["context"]
     assert "send it again" in ended["context"]
+
+
+async def test_a_job_whose_registry_is_no_longer_valid_fails_with_the_field(service: RunningService) -> None:
+    target = {"registry_url": "https://me:canary@r:5000", "registry_user": None, "registry_password": None}
+    sealed = Keyring([service.services.settings.listed_encryption_keys[0]]).encrypt(json.dumps(target))
+    me = (await service.services.users.by_name(ADMIN)).id
+    stored = json.dumps(request("old"))
+    job = NewJob(uuid.uuid4(), me, "old", "latest", "r:5000", "r:5000/old:latest", stored, sealed)
+
+    await service.services.jobs.accept([job], 10)
+    service.services.intake.accepted.set()
+
+    ended = await service.ended(str(job.id))
+    assert ended["status"] == "FAILED"
+    assert ended["context"].startswith("registry.registry_url")
+    assert "canary" not in ended["context"]

@@ -22,7 +22,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-WAIT = 60_000  # milliseconds
+WAIT = 180_000  # milliseconds
 
 
 @pytest.fixture

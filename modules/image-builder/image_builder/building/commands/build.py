@@ -30,16 +30,17 @@ from .stores import BaseStores, remove
 from .watch import watch_memory
 
 # $1 KiB that may be written; then buildah's own. The shell that looks is the first process of its namespace,
-# which no command can end; that commands have ended its looks counts as having written too much. The folder
-# is there before buildah is, which may take seconds until it makes one: a look that finds none sees nothing.
+# which no command can end; that commands have ended its looks counts as having written too much. It looks at
+# all of the build's folder: mounts of caches are in `tmp`, those of the request's files in `context`.
 _BUILD = """
-limit=$1; shift
-mkdir -m 700 graph
+: > begun
+before=$(du -sxk .); before=${before%%[!0-9]*}
+limit=$(($1 + before)); shift
 buildah --root "$PWD/graph" --runroot "$PWD/run" --storage-driver overlay "$@" &
 build=$!
 blind=0
 while sleep 1 & wait -n "$build" $! 2>/dev/null; kill -0 "$build" 2>/dev/null; do
-  used=$(du -sxk graph 2>/dev/null); used=${used%%[!0-9]*}
+  used=$(du -sxk . 2>/dev/null); used=${used%%[!0-9]*}
   if [ -n "$used" ]; then blind=0; else blind=$((blind + 1)); fi
   if [ "${used:-0}" -gt "$limit" ] || [ "$blind" -ge 5 ]; then : > over-disk; kill -KILL -1; fi
 done
@@ -54,7 +55,6 @@ _DROPPED = (
 )
 _STATUS = re.compile(r"exit status (\d+)")
 _ERROR = re.compile(r"(?i)^error[: ]")
-_NO_NAMESPACE = 125
 _SIGNALS = 128  # and the number of the signal: what a shell says of a process that was ended by one
 _SAID = 2000  # bytes of what a program says about its failure
 
@@ -162,7 +162,7 @@ class CommandsWay:
         )
         if (job / "over-disk").exists():
             raise LimitExceededError(f"the build has written more than {limits.disk} bytes, the limit")
-        if status == _NO_NAMESPACE:
+        if not (job / "begun").exists():
             raise BuilderUnavailableError("commands cannot be run here: a namespace cannot be set up")
         if status:
             raise _failure(said, status)

@@ -125,7 +125,7 @@ def dockerfile(plan: Plan, prepared: Prepared) -> str:
             shells[number] = _last_shell(plan.stages[stage.on], shells[stage.on])
             name = _alias(stage.on)
         layers.append(Stage(base=name, alias=_alias(number)))
-        layers += [_rewritten(plan, number, position, layer) for position, layer in stage.layers]
+        layers += [_rewritten(plan, names, number, position, layer) for position, layer in stage.layers]
     text = render(layers, names, [shells[number] for number in plan.needed])
     return _TMPFS_SIZE.sub(r"\1,tmpfs-size=", text)
 
@@ -140,16 +140,25 @@ def _last_shell(stage: StagePlan, first: Sequence[str]) -> Sequence[str]:
     return shells[-1] if shells else first
 
 
-def _rewritten(plan: Plan, stage: int, position: int, layer: AnyLayer) -> AnyLayer:
-    """A layer with other stages by their aliases, and a fetched file in place of its URL."""
+def _rewritten(plan: Plan, names: Mapping[str, str], stage: int, position: int, layer: AnyLayer) -> AnyLayer:
+    """A layer with other stages by their aliases, and a fetched file in place of its URL.
+
+    Args:
+        plan: what to make.
+        names: images by the names of requests, and what stores call them, for mounts.
+        stage: number of the layer's stage.
+        position: the layer's number in the request.
+        layer: as it was ordered.
+    """
     if isinstance(layer, Add) and layer.is_remote:
         return _fetched(layer, position)
     name = from_layer(layer)
     used = None if name is None else plan.stage_of(name, stage)
     if isinstance(layer, Copy) and used is not None:
         return layer.model_copy(update={"from_layer": _alias(used)})
-    if isinstance(layer, Run) and used is not None and layer.mount is not None:
-        mount = layer.mount.model_copy(update={"from_layer": _alias(used)})
+    if isinstance(layer, Run) and name is not None and layer.mount is not None:
+        known = names[name] if used is None else _alias(used)
+        mount = layer.mount.model_copy(update={"from_layer": known})
         return layer.model_copy(update={"mount": mount})
     return layer
 
