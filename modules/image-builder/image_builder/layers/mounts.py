@@ -1,8 +1,13 @@
-"""What a command may have mounted while it runs (BuildKit's Dockerfile reference, RUN --mount)."""
+"""What a command may have mounted while it runs (BuildKit's Dockerfile reference, RUN --mount).
 
-from typing import Annotated, Literal
+buildah before 1.35.1 has the kernel follow links in a mount's source, out of the image and to files of the
+service (CVE-2024-1753). So a source is never a path in which a command, or somebody's image, may have put
+one.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from .fields import Alias, MountWord, Permissions
 
@@ -15,8 +20,19 @@ class _Mount(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _whole(source: str | None, target: str) -> None:
+    """Refuse a source within an image.
+
+    Raises:
+        ValueError: a part of an image cannot be mounted.
+    """
+    if source not in (None, "/"):
+        path = f"{target.rstrip('/')}/{source.lstrip('/')}"
+        raise ValueError(f"source: an image is mounted whole; leave it out, and use {path} in the command")
+
+
 class BindMount(_Mount):
-    """Files of the request, or of another stage, without a copy of them in the image."""
+    """Files of the request, or all those of an image or another stage, without a copy in the image."""
 
     mount_type: Literal["bind"] = "bind"
     target: MountWord
@@ -24,6 +40,16 @@ class BindMount(_Mount):
     from_layer: MountWord | None = None
     enable_readonly: StrictBool | None = None
     enable_readwrite: StrictBool | None = None
+
+    @model_validator(mode="after")
+    def _leads_nowhere_else(self) -> Self:
+        if self.from_layer is not None:
+            _whole(self.source, self.target)
+        elif self.enable_readwrite:
+            raise ValueError(
+                "enable_readwrite: files of the request are mounted to be read; copy them to change them"
+            )
+        return self
 
 
 class CacheMount(_Mount):
@@ -40,6 +66,11 @@ class CacheMount(_Mount):
     mode: Permissions | None = None
     user_id: _Id | None = None
     group_id: _Id | None = None
+
+    @model_validator(mode="after")
+    def _leads_nowhere_else(self) -> Self:
+        _whole(self.source, self.target)
+        return self
 
 
 class TmpfsMount(_Mount):

@@ -105,6 +105,33 @@ def test_commands_may_have_lines_but_no_other_controls(layer_type: str) -> None:
             "layers[1].run.mount: secret: requests are stored, so that they must not hold secrets",
         ),
         (
+            {
+                "layer_type": "run",
+                "command": "x",
+                "mount": {"mount_type": "bind", "target": "/m", "source": "/out", "from_layer": "maker"},
+            },
+            "layers[1].run.mount.bind: source: an image is mounted whole; leave it out,"
+            " and use /m/out in the command",
+        ),
+        (
+            {
+                "layer_type": "run",
+                "command": "x",
+                "mount": {"mount_type": "cache", "target": "/c/", "source": "/out", "from_layer": "maker"},
+            },
+            "layers[1].run.mount.cache: source: an image is mounted whole; leave it out,"
+            " and use /c/out in the command",
+        ),
+        (
+            {
+                "layer_type": "run",
+                "command": "x",
+                "mount": {"mount_type": "bind", "target": "/m", "enable_readwrite": True},
+            },
+            "layers[1].run.mount.bind: enable_readwrite: files of the request are mounted to be read;"
+            " copy them to change them",
+        ),
+        (
             {"layer_type": "add", "source": "ftp://example.com/x", "destination": "/x"},
             "layers[1].add.source: only plain http and https URLs can be fetched",
         ),

@@ -31,16 +31,16 @@ from .watch import watch_memory
 
 # $1 KiB that may be written; then buildah's own. The shell that looks is the first process of its namespace,
 # which no command can end; that commands have ended its looks counts as having written too much. It looks at
-# all of the build's folder: mounts of caches are in `tmp`, those of the request's files in `context`.
+# what commands can write, caches too, and not at the copies that buildah makes of it at the end, in `tmp`.
 _BUILD = """
 : > begun
-before=$(du -sxk .); before=${before%%[!0-9]*}
-limit=$(($1 + before)); shift
+limit=$1; shift
+mkdir -m 700 graph tmp/buildah-cache
 buildah --root "$PWD/graph" --runroot "$PWD/run" --storage-driver overlay "$@" &
 build=$!
 blind=0
 while sleep 1 & wait -n "$build" $! 2>/dev/null; kill -0 "$build" 2>/dev/null; do
-  used=$(du -sxk . 2>/dev/null); used=${used%%[!0-9]*}
+  used=$(du -sxkc graph tmp/buildah-cache* 2>/dev/null); used=${used##*$'\n'}; used=${used%%[!0-9]*}
   if [ -n "$used" ]; then blind=0; else blind=$((blind + 1)); fi
   if [ "${used:-0}" -gt "$limit" ] || [ "$blind" -ge 5 ]; then : > over-disk; kill -KILL -1; fi
 done
@@ -106,7 +106,7 @@ class CommandsWay:
             await asyncio.shield(remove([job], sandbox, self.folder))
             raise
         made = await asyncio.to_thread(self._image, base, layers)
-        await remove([job / "graph", job / "run"], sandbox, self.folder)
+        await remove([job], sandbox, self.folder)
         log(f"built {made.manifest.digest}")
         return made
 

@@ -1,5 +1,7 @@
 """The folder that buildah is given: the Dockerfile's files, and its own configuration."""
 
+import hashlib
+import posixpath
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -8,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...layers.dockerfile import DEFAULT_SHELL, AnyLayer, render
 from ...layers.models import Add, Copy, Run, Shell, Stage
+from ...layers.mounts import CacheMount
 from ..assembled.archives import is_archive, open_content, unpack
 from ..assembled.nodes import Kind, Node, Part
 from ..assembled.sources import matching
@@ -156,11 +159,28 @@ def _rewritten(plan: Plan, names: Mapping[str, str], stage: int, position: int, 
     used = None if name is None else plan.stage_of(name, stage)
     if isinstance(layer, Copy) and used is not None:
         return layer.model_copy(update={"from_layer": _alias(used)})
-    if isinstance(layer, Run) and name is not None and layer.mount is not None:
-        known = names[name] if used is None else _alias(used)
-        mount = layer.mount.model_copy(update={"from_layer": known})
+    if isinstance(layer, Run) and layer.mount is not None:
+        mount = layer.mount
+        if isinstance(mount, CacheMount):
+            if name is not None and used is None:
+                raise InvalidRequestError(
+                    f"layers[{position}].mount.from_layer: a cache takes files of a stage, and {name} is none"
+                )
+            mount = mount.model_copy(update={"id": _cache(mount)})
+        if name is not None:
+            known = names[name] if used is None else _alias(used)
+            mount = mount.model_copy(update={"from_layer": known})
         return layer.model_copy(update={"mount": mount})
     return layer
+
+
+def _cache(mount: CacheMount) -> str:
+    """The name of a cache, which buildah makes a folder of.
+
+    Never its target, as buildah's own: in that of `/c/x`, it would follow a link that a command has put
+    into that of `/c`.
+    """
+    return mount.id or f"target-{hashlib.sha256(posixpath.normpath(mount.target).encode()).hexdigest()}"
 
 
 def _fetched(layer: Add, position: int) -> Copy:
