@@ -61,7 +61,7 @@ def matching(files: Mapping[str, Node], source: str, where: str) -> list[str]:
     if not _WILDCARDS.search(wanted):
         found = [wanted] if wanted in files else []
     else:
-        pattern = re.compile("".join(map(_pattern, wanted)))
+        pattern = _pattern(wanted)
         found = sorted(name for name in files if pattern.fullmatch(name))
     if not found:
         raise InvalidRequestError(f"{where}.source: the request has no file {source!r}")
@@ -78,5 +78,15 @@ def _by_parts(name: str) -> list[str]:
     return name.split("/")
 
 
-def _pattern(character: str) -> str:
-    return {"*": "[^/]*", "?": "[^/]"}.get(character, re.escape(character))
+def _pattern(wanted: str) -> re.Pattern[str]:
+    """Wildcards as an expression that never goes back to an earlier `*`: what follows each is taken where
+    it is found first, so that the time grows with the lengths and not with their powers."""
+    first, *others = ("".join(map(_character, text)) for text in re.split(r"\*+", wanted))
+    if not others:
+        return re.compile(first)
+    *inner, last = others
+    return re.compile(first + "".join(f"(?>[^/]*?{text})" for text in inner) + f"[^/]*{last}")
+
+
+def _character(character: str) -> str:
+    return "[^/]" if character == "?" else re.escape(character)
