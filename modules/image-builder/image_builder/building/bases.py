@@ -24,7 +24,7 @@ DEFAULT_PLATFORM = "linux/amd64"
 # What builders give an image that has no base.
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KNOWN = 64  # configurations that are kept in memory
-_CONFIG_LIMIT = 4 * 1024 * 1024  # bytes
+CONFIG_LIMIT = 4 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _of_platform(index: Manifest, platform: str, name: str) -> str:
 async def _read(transport: Transport, reference: Reference, manifest: Manifest, name: str) -> Base:
     value = json.loads(manifest.raw)
     descriptor = Descriptor(**_names(value["config"]))
-    if descriptor.size > _CONFIG_LIMIT:
+    if descriptor.size > CONFIG_LIMIT:
         raise BaseUnavailableError(f"base {name!r}: its configuration has {descriptor.size} bytes")
     place = Repository(transport, reference)
     async with Download(place, descriptor, transport.retry, Meter()) as download:

@@ -2,20 +2,33 @@
 
 from collections.abc import Mapping
 
-from .fields import variable
+from .fields import MAX_TEXT, variable
+
+
+class TooLongError(ValueError):
+    """With its variables replaced, a text is longer than a text may be."""
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
     r"""`text` with each variable replaced by its value, empty for one that is not set.
 
     `${NAME:-default}` and `${NAME:+alternative}` count an empty value as not set; `\$` is a dollar sign.
+
+    Raises:
+        TooLongError: it would have more than MAX_TEXT characters.
     """
     parts: list[str] = []
-    at = 0
+    at = length = 0
     while (found := _next(text, at)) is not None:
         start, end, replacement = found
-        parts += [text[at:start], _value(replacement, values)]
+        value = _value(replacement, values)
+        parts += [text[at:start], value]
+        length += start - at + len(value)
+        if length > MAX_TEXT:
+            raise TooLongError(f"has more than {MAX_TEXT} characters with its variables replaced")
         at = end
+    if length + len(text) - at > MAX_TEXT:
+        raise TooLongError(f"has more than {MAX_TEXT} characters with its variables replaced")
     return "".join([*parts, text[at:]])
 
 

@@ -10,7 +10,8 @@ from ...layers.dockerfile import AnyLayer, instruction
 from ...layers.models import Add, Copy, Run, Workdir
 from ...oci.digest import digest_of
 from ...oci.manifests import DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
-from ..bases import Base
+from ..bases import CONFIG_LIMIT, Base
+from ..errors import LimitExceededError
 from ..times import as_text
 from .layer import WrittenLayer
 from .runtime import Runtime
@@ -61,9 +62,16 @@ def assemble(
         layers: the request's layers of its last stage, for its history.
         new: what it has on top of the base, from the lowest.
         time: seconds since 1970 that it bears.
+
+    Raises:
+        LimitExceededError: its configuration is larger than one of a base may be.
     """
     docker = any(runtime.config.get(key) for key in _DOCKER_ONLY)
     config = _encoded(_config(base, runtime, layers, new, time))
+    if len(config) > CONFIG_LIMIT:
+        raise LimitExceededError(
+            f"layers: the image's configuration has {len(config)} bytes, not {CONFIG_LIMIT}"
+        )
     described = Descriptor(_DOCKER_CONFIG if docker else OCI_CONFIG, digest_of(config), len(config))
     own = tuple((layer, Descriptor(_layer_type("+gzip", docker), layer.digest, layer.size)) for layer in new)
     inherited = [

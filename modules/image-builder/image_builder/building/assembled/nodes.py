@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+LONGEST_PATH = 4096  # bytes of a path, as Linux has it (PATH_MAX)
+
 
 class Kind(Enum):
     """Kinds of nodes; the values are the type flags of tar."""

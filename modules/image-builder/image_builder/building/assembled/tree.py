@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 from ..errors import InvalidRequestError
 from .base_index import WHITEOUT, BaseIndex
-from .nodes import FOLDER, Kind, Node
+from .nodes import FOLDER, LONGEST_PATH, Kind, Node
 
 _HOPS = 64  # symbolic links on the way to a path
-_LONGEST = 4096  # bytes of a path
 
 
 @dataclass
@@ -115,8 +114,8 @@ class Tree:
             raise InvalidRequestError(
                 f"/{path}: names that begin with {WHITEOUT} mean in an image that a file is deleted"
             )
-        if len(path.encode("utf-8", "surrogateescape")) > _LONGEST:
-            raise InvalidRequestError(f"/{path[:100]}…: the path is longer than {_LONGEST} bytes")
+        if len(path.encode("utf-8", "surrogateescape")) > LONGEST_PATH:
+            raise InvalidRequestError(f"/{path[:100]}…: the path is longer than {LONGEST_PATH} bytes")
         self.changes[path] = node
 
     def below(self, path: str) -> Iterator[tuple[str, Node]]:
