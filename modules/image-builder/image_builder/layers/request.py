@@ -29,6 +29,7 @@ Digest = Annotated[StrictStr, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 _Mode = Annotated[StrictStr, Field(pattern=r"^[0-7]{3,4}$")]
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REGISTRY_URL = re.compile(r"(?:https?://)?[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._/-]*)?")
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255  # bytes, as Linux has it (PATH_MAX, NAME_MAX)
 _API_SEGMENT = re.compile(r"v[12]")
 
 
@@ -139,6 +140,12 @@ class ImageRequest(BaseModel):
     @classmethod
     def _paths_stay_inside(cls, value: dict[str, RequestFile]) -> dict[str, RequestFile]:
         for name in value:
+            if _too_long(name):
+                raise ValueError(
+                    f"{name[:100]!r}… is too long: a path has at most {_LONGEST_PATH} bytes, each name in it "
+                    f"at most {_LONGEST_NAME}"
+                )
+        for name in value:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or str(path) != name or name == "." or "\0" in name:
                 raise ValueError(f"{name[:100]!r} is not a relative path without `.` and `..`")
@@ -200,6 +207,11 @@ class ImageRequest(BaseModel):
             or (isinstance(layer, Add) and not layer.is_remote)
             for layer in layers
         )
+
+
+def _too_long(path: str) -> bool:
+    data = path.encode("utf-8", "replace")
+    return len(data) > _LONGEST_PATH or any(len(name) > _LONGEST_NAME for name in data.split(b"/"))
 
 
 def problems(error: ValidationError) -> list[str]:

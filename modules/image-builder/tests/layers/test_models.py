@@ -208,3 +208,14 @@ def test_memory_of_mounts_is_bounded_over_all_stages() -> None:
     ImageRequest.model_validate(with_mounts([512, 512], [512]))
     with pytest.raises(ValidationError, match=r"tmpfs mounts of all stages take 1025 MiB"):
         ImageRequest.model_validate(with_mounts([512, 1], [513]))
+
+
+@pytest.mark.parametrize("name", ["a/" * 100_000 + "a", "ä" * 128, "a/" * 2048 + "a"])
+def test_names_of_files_are_no_longer_than_linux_has_them(name: str) -> None:
+    assert "is too long" in found(request(files={name: {"content": ""}}))[0]
+
+
+def test_a_name_of_a_file_may_be_as_long_as_linux_has_them() -> None:
+    names = ["a" * 255, "/".join(["a" * 15] * 256)]
+
+    ImageRequest.model_validate(request(files={name: {"content": ""} for name in names}))

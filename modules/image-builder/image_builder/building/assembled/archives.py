@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from ..errors import InvalidRequestError
 from .base_index import WHITEOUT
-from .nodes import Kind, Node, Part
+from .nodes import LONGEST_PATH, Kind, Node, Part, too_long
 from .spool import Spool
 
 _MAGIC = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00")
@@ -94,11 +94,17 @@ def _entry(
     if kind is Kind.FILE:
         stream = tar.extractfile(member)
         content = spool.take(stream, member.size) if stream else b""  # type: ignore[arg-type]
+    if too_long(member.linkname):
+        raise InvalidRequestError(
+            f"{subject}: {member.name[:100]!r} is a link to more than {LONGEST_PATH} bytes"
+        )
     target = member.linkname if kind is Kind.SYMLINK else ""
     return Node(kind, member.mode & 0o7777, member.uid, member.gid, size, target, content)
 
 
 def _path(name: str, subject: str) -> str:
+    if too_long(name):
+        raise InvalidRequestError(f"{subject}: {name[:100]!r}… is a path of more than {LONGEST_PATH} bytes")
     parts = [part for part in PurePosixPath(name).parts if part != "/"]
     if ".." in parts:
         raise InvalidRequestError(f"{subject}: {name[:100]!r} leads out of the destination")

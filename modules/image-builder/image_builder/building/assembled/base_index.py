@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..stop import Stop
-from .nodes import Kind, Node
+from .nodes import LONGEST_PATH, Kind, Node, too_long
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -57,6 +57,8 @@ def _apply(index: BaseIndex, number: int, tar: tarfile.TarFile, stop: Stop) -> N
     own: set[str] = set()
     for member in tar:
         stop.check()
+        if too_long(member.name) or too_long(member.linkname):
+            raise tarfile.TarError(f"a path has more than {LONGEST_PATH} bytes")
         name = _normal(member.name)
         folder, _, last = name.rpartition("/")
         if last == OPAQUE:

@@ -58,3 +58,8 @@ class Node:
 
 
 FOLDER = Node(Kind.FOLDER, 0o755)
+
+
+def too_long(path: str) -> bool:
+    """Whether Linux would take it for no path; asked before anything is done with its parts."""
+    return len(path.encode("utf-8", "replace")) > LONGEST_PATH

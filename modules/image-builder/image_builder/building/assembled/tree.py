@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ..errors import InvalidRequestError
 from .base_index import WHITEOUT, BaseIndex
-from .nodes import FOLDER, LONGEST_PATH, Kind, Node
+from .nodes import FOLDER, LONGEST_PATH, Kind, Node, too_long
 
 _HOPS = 64  # symbolic links on the way to a path
 
@@ -32,8 +32,9 @@ class Tree:
         """The path with all symbolic links followed, never out of the image; it need not exist.
 
         Raises:
-            InvalidRequestError: links lead in a circle.
+            InvalidRequestError: links lead in a circle, or the path is too long.
         """
+        _check_length(path)
         waiting = [part for part in path.split("/") if part not in ("", ".")][::-1]
         at: list[str] = []
         hops = 0
@@ -47,6 +48,7 @@ class Tree:
                 at.append(part)
                 continue
             hops += 1
+            _check_length("/".join([*at, node.target]))
             if hops > _HOPS:
                 raise InvalidRequestError(f"/{path}: symbolic links of the image lead in a circle")
             if node.target.startswith("/"):
@@ -114,8 +116,7 @@ class Tree:
             raise InvalidRequestError(
                 f"/{path}: names that begin with {WHITEOUT} mean in an image that a file is deleted"
             )
-        if len(path.encode("utf-8", "surrogateescape")) > LONGEST_PATH:
-            raise InvalidRequestError(f"/{path[:100]}…: the path is longer than {LONGEST_PATH} bytes")
+        _check_length(path)
         self.changes[path] = node
 
     def below(self, path: str) -> Iterator[tuple[str, Node]]:
@@ -127,3 +128,8 @@ class Tree:
             node = self.get(name)
             if node is not None:
                 yield name[len(inside) :], node
+
+
+def _check_length(path: str) -> None:
+    if too_long(path):
+        raise InvalidRequestError(f"/{path[:100]}…: the path is longer than {LONGEST_PATH} bytes")
