@@ -1,16 +1,21 @@
 """Archives and layers of bases that would take more than a build may."""
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from image_builder.building.assembled.archives import unpack
+from image_builder.building.assembled.archives import is_archive, unpack
 from image_builder.building.assembled.base_index import BaseIndex, read_layers
 from image_builder.building.assembled.nodes import Kind, Node
 from image_builder.building.assembled.spool import Spool
 from image_builder.building.assembled.tree import Tree
-from image_builder.building.errors import InvalidRequestError
+from image_builder.building.errors import InvalidRequestError, LimitExceededError
 from image_builder.building.stop import Stop
 
 LONG = "a/" * 2048 + "a"
@@ -68,3 +73,80 @@ def test_links_do_not_make_a_path_longer_than_linux_has_them(tmp_path: Path) -> 
         Tree(indexed(tmp_path, archive(*links, *folders))).resolve("l0")
     with pytest.raises(InvalidRequestError, match="longer than 4096 bytes"):
         Tree(BaseIndex()).resolve(LONG)
+
+
+PACK = pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, bytes])
+HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+
+
+def bomb(kind: bytes, size: int) -> bytes:
+    """An archive that is one header of a kind, and zeros."""
+    return member("x", type=kind, size=size).tobuf(tarfile.USTAR_FORMAT) + bytes(size)
+
+
+@PACK
+def test_archives_are_read_whichever_way_they_are_packed(
+    pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    content = archive(*(member(name, size=70_000) for name in "abc"))
+    packed = pack(content[:100_000]) + pack(content[100_000:])
+
+    assert is_archive(Node(Kind.FILE, 0o644, size=len(packed), content=packed))
+    assert list(unpacked(packed, tmp_path)) == ["a", "b", "c"]
+    assert list(indexed(tmp_path, packed).nodes) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+@PACK
+def test_headers_are_not_read_whole(kind: bytes, pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    size = 30_000_000
+    packed = pack(bomb(kind, size))
+    tracemalloc.start()
+    try:
+        assert not is_archive(Node(Kind.FILE, 0o644, size=len(packed), content=packed)) or pack is bytes
+        with pytest.raises(InvalidRequestError, match="broken"):
+            unpacked(packed, tmp_path)
+        with pytest.raises(tarfile.ReadError, match=f"a header has {size} bytes"):
+            indexed(tmp_path, packed)
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert used < size // 2
+
+
+def test_headers_in_headers_are_a_broken_archive(tmp_path: Path) -> None:
+    nested = bomb(tarfile.XHDTYPE, 0) * 2_000
+
+    with pytest.raises(InvalidRequestError, match="broken"):
+        unpacked(nested, tmp_path)
+
+
+def test_headers_for_all_entries_are_bounded_in_sum(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequestError, match="broken"):
+        unpacked(
+            (bomb(tarfile.XGLTYPE, 60_000)[:-60_000] + bytes(60_416) + archive(member("a"))[:512]) * 30,
+            tmp_path,
+        )
+
+
+def test_an_archive_has_no_more_bytes_than_its_entries_may_have(tmp_path: Path) -> None:
+    """Files are counted by what their headers say, and headers by their bytes."""
+    packed = gzip.compress(archive(member("a", type=tarfile.DIRTYPE), member("b", size=3_000_000)))
+
+    with pytest.raises(LimitExceededError, match="more than 1000000 bytes"):
+        unpacked(packed, tmp_path)
+    commented = [member(f"{n}", pax_headers={"comment": "x" * 60_000}) for n in range(40)]
+    with pytest.raises(LimitExceededError, match="the archive has more than"):
+        unpacked(gzip.compress(archive(*commented)), tmp_path)
+
+
+def test_sizes_are_not_negative(tmp_path: Path) -> None:
+    header = member("a", pax_headers={"size": "-100000"})
+
+    with pytest.raises(InvalidRequestError, match="broken"):
+        unpacked(archive(header, member("b")), tmp_path)
+
+
+def test_files_with_holes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequestError, match="broken"):
+        unpacked(bomb(tarfile.GNUTYPE_SPARSE, 0) + bytes(1024), tmp_path)

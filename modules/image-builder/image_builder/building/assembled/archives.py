@@ -1,19 +1,19 @@
 """Archives that `add` unpacks: read in one go, without a byte of them trusted."""
 
 import tarfile
-import zlib
 from collections.abc import Iterator
 from io import BytesIO
-from lzma import LZMAError
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from ..errors import InvalidRequestError
+from ..errors import InvalidRequestError, LimitExceededError
+from ..stop import Stop
+from .archive_stream import BROKEN, COMPRESSED, TooLargeError, entries, open_archive
 from .base_index import WHITEOUT
 from .nodes import LONGEST_PATH, Kind, Node, Part, too_long
 from .spool import Spool
 
-_MAGIC = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00")
+_TRIED = 1024 * 1024  # bytes in which an archive has its first entry
 _TAR_AT, _TAR = 257, b"ustar"
 _KINDS = {
     tarfile.REGTYPE: Kind.FILE,
@@ -39,12 +39,12 @@ def is_archive(node: Node) -> bool:
         if stream.read(_TAR_AT + len(_TAR))[_TAR_AT:] == _TAR:
             return True
     with open_content(node.content) as stream:
-        if not stream.read(8).startswith(_MAGIC):
+        if not stream.read(8).startswith(COMPRESSED):
             return False
     try:
-        with open_content(node.content) as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
+        with open_content(node.content) as stream, open_archive(stream, _TRIED, Stop()) as tar:
             return tar.next() is not None
-    except (tarfile.TarError, OSError, EOFError, zlib.error, LZMAError):
+    except BROKEN:
         return False
 
 
@@ -59,8 +59,11 @@ def unpack(node: Node, spool: Spool, subject: str) -> Iterator[tuple[str, Node]]
     """
     files: dict[str, Node] = {}
     try:
-        with open_content(node.content) as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
-            for member in tar:
+        with (
+            open_content(node.content) as stream,
+            open_archive(stream, spool.most_of_an_archive, spool.stop) as tar,
+        ):
+            for member in entries(tar):
                 path = _path(member.name, subject)
                 spool.count(member.size if member.isreg() else 0, subject)
                 found = _entry(tar, member, files, spool, subject)
@@ -68,7 +71,9 @@ def unpack(node: Node, spool: Spool, subject: str) -> Iterator[tuple[str, Node]]
                     files[path] = found
                 if path:
                     yield path, found
-    except (tarfile.TarError, OSError, EOFError, zlib.error, LZMAError, UnicodeError) as error:
+    except TooLargeError as error:
+        raise LimitExceededError(f"{subject}: {error}") from None
+    except BROKEN as error:
         raise InvalidRequestError(f"{subject}: the archive is broken ({type(error).__name__})") from None
 
 

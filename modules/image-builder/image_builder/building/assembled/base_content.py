@@ -27,7 +27,7 @@ def filled(
         if node.kind is Kind.FILE and node.content is None:
             wanted[index.layer[path]][index.member[path]].append(path)
     for number, names in wanted.items():
-        for tar, member in members(blobs[number], set(names)):
+        for tar, member in members(blobs[number], set(names), spool.stop):
             stream = tar.extractfile(member) if member.isreg() else None
             if stream is None:
                 continue

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..stop import Stop
+from .archive_stream import entries, open_archive
 from .nodes import LONGEST_PATH, Kind, Node, too_long
 
 WHITEOUT = ".wh."
@@ -19,6 +20,7 @@ _KINDS = {
     tarfile.SYMTYPE: Kind.SYMLINK,
     tarfile.DIRTYPE: Kind.FOLDER,
 }
+_MOST = 128 * 1024**3  # bytes of a layer, decompressed
 _XATTR = "SCHILY.xattr."
 
 
@@ -43,11 +45,11 @@ def read_layers(layers: Iterable[Path], stop: Stop) -> BaseIndex:
     """The content of layers that lie on the disk, from the lowest to the highest.
 
     Raises:
-        tarfile.TarError, OSError, EOFError, zlib.error: one is not a tar archive, plain or by gzip.
+        BROKEN: one is not a tar archive, plain or by gzip.
     """
     index = BaseIndex()
     for number, path in enumerate(layers):
-        with tarfile.open(path, "r|*") as tar:
+        with path.open("rb") as stream, open_archive(stream, _MOST, stop) as tar:
             _apply(index, number, tar, stop)
     return index
 
@@ -55,7 +57,7 @@ def read_layers(layers: Iterable[Path], stop: Stop) -> BaseIndex:
 def _apply(index: BaseIndex, number: int, tar: tarfile.TarFile, stop: Stop) -> None:
     """Put a layer on top (OCI image-spec, Applying Changesets)."""
     own: set[str] = set()
-    for member in tar:
+    for member in entries(tar):
         stop.check()
         if too_long(member.name) or too_long(member.linkname):
             raise tarfile.TarError(f"a path has more than {LONGEST_PATH} bytes")
@@ -125,9 +127,9 @@ def _normal(name: str) -> str:
     return "/".join(kept)
 
 
-def members(layer: Path, wanted: set[str]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def members(layer: Path, wanted: set[str], stop: Stop) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """The members of a layer with these names, while its archive is open, in the archive's order."""
-    with tarfile.open(layer, "r|*") as tar:
-        for member in tar:
+    with layer.open("rb") as stream, open_archive(stream, _MOST, stop) as tar:
+        for member in entries(tar):
             if member.name in wanted:
                 yield tar, member

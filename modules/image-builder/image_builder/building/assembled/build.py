@@ -1,7 +1,5 @@
 """From a plan to an assembled image."""
 
-import tarfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from ..errors import BaseUnavailableError
 from ..stages import Plan, StagePlan
 from ..stop import Stop
 from ..times import image_time
+from .archive_stream import BROKEN
 from .assemble import AssembledImage, assemble
 from .base_index import BaseIndex, read_layers
 from .layer import write_layer
@@ -40,7 +39,7 @@ class Indexes:
         if key not in self._known:
             try:
                 self._known[key] = read_layers(blobs, stop)
-            except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            except BROKEN as error:
                 raise BaseUnavailableError(
                     f"base {base.reference}: a layer cannot be read ({type(error).__name__})"
                 ) from None

@@ -9,6 +9,7 @@ from ..stop import Stop
 from .nodes import Part
 
 _CHUNK = 1024 * 1024
+_HEADERS = 8 * 1024  # bytes of an entry's headers and padding, with names as long as they may be
 _SMALL = 16 * 1024  # bytes of a file that stays in memory
 
 
@@ -20,10 +21,15 @@ class Spool:
         limit: bytes that may be taken in all.
         entries: files, folders and links that may be taken in all.
         stop: asked as the work gets on.
+
+    Attributes:
+        stop: the same.
+        most_of_an_archive: bytes of the largest archive that holds no more than may be taken.
     """
 
     def __init__(self, path: Path, limit: int, entries: int, stop: Stop) -> None:
-        self._stop = stop
+        self.stop = stop
+        self.most_of_an_archive = limit + (entries + 1) * _HEADERS
         self._path = path
         self._limit = limit
         self._entries = entries
@@ -45,7 +51,7 @@ class Spool:
         Raises:
             LimitExceededError: there are more than allowed.
         """
-        self._stop.check()
+        self.stop.check()
         self._count += 1
         self._taken += size
         if self._taken > self._limit:
@@ -72,7 +78,7 @@ class Spool:
             self._file = self._path.open("wb")
         part = Part(self._path, self._file.tell())
         while size:
-            self._stop.check()
+            self.stop.check()
             chunk = stream.read(min(_CHUNK, size))
             if not chunk:
                 raise EOFError
