@@ -20,6 +20,8 @@ from .settings import Limits
 from .stages import Plan
 from .stop import Stop
 
+_OF_A_BASE = 4  # entries that a base may have, for each that a request may add
+
 
 @dataclass(frozen=True)
 class MadeImage:
@@ -86,7 +88,7 @@ class AssembledWay:
         }
         inputs = Inputs(prepared.files, prepared.fetched, prepared.bases, prepared.images, blobs)
         with Spool(self.folder / "content", self.limits.unpacked, self.limits.entries, stop) as spool:
-            workshop = Workshop(spool, self.indexes, self.folder, stop)
+            workshop = Workshop(spool, self.indexes, self.folder, self.limits.entries * _OF_A_BASE, stop)
             image = await stop.run(build_assembled, self.plan, inputs, workshop)
         base = prepared.bases[root_of(self.plan, self.plan.stages[self.plan.needed[-1]])]
         log(f"assembled {image.manifest.digest}, {image.size} bytes")

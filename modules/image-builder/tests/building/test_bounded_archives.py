@@ -50,7 +50,7 @@ def indexed(folder: Path, *layers: bytes) -> BaseIndex:
     paths = [folder / f"layer-{number}" for number in range(len(layers))]
     for path, layer in zip(paths, layers, strict=True):
         path.write_bytes(layer)
-    return read_layers(paths, Stop())
+    return read_layers(paths, 10_000, Stop())
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,60 @@ def test_sizes_are_not_negative(tmp_path: Path) -> None:
 def test_files_with_holes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match="broken"):
         unpacked(bomb(tarfile.GNUTYPE_SPARSE, 0) + bytes(1024), tmp_path)
+
+
+def test_entries_of_a_base_are_counted_with_the_folders_above_them(tmp_path: Path) -> None:
+    indexed(tmp_path, archive(*(member(f"{n}") for n in range(10_000))))
+
+    with pytest.raises(LimitExceededError, match="more than 10000 entries"):
+        indexed(tmp_path, *[archive(*(member(f"{n}") for n in range(5_001)))] * 2)
+    with pytest.raises(LimitExceededError, match="more than 10000 entries"):
+        indexed(tmp_path, archive(*(member(f"{n}" + "/a" * 1000) for n in range(11))))
+
+
+def test_folders_are_there_for_which_a_base_has_no_entries(tmp_path: Path) -> None:
+    tree = Tree(indexed(tmp_path, archive(member("usr/bin/sh"))))
+
+    assert tree.is_folder("usr/bin")
+    with pytest.raises(InvalidRequestError, match="/usr/bin is a folder in the image"):
+        tree.put("usr/bin", Node(Kind.FILE, 0o644), None)
+
+
+def test_a_layer_hides_what_is_below_it_and_not_its_own(tmp_path: Path) -> None:
+    lower = archive(*(member(name) for name in ("a/old/1", "a/old/2", "a/new/1", "b/1", "c/d/1", "e")))
+    upper = archive(
+        member("a/new/2"),
+        member("a/.wh..wh..opq"),
+        member(".wh.b"),
+        member("b/2"),
+        member("c/.wh.d"),
+        member("e/f"),
+        member(".wh.e"),
+    )
+
+    index = indexed(tmp_path, lower, upper)
+
+    assert {name for name, node in index.nodes.items() if node.kind is Kind.FILE} >= {"a/new/2", "b/2", "e/f"}
+    assert {"a/old", "a/old/1", "a/new/1", "b/1", "c/d", "c/d/1"}.isdisjoint(index.nodes)
+    assert index.nodes.keys() >= {"a", "a/new", "b", "c"}
+    assert {path for paths in index.children.values() for path in paths} == index.nodes.keys()
+
+
+def test_many_whiteouts_look_at_no_file_twice(tmp_path: Path) -> None:
+    """A count, and no time: what lies elsewhere is not looked at for each whiteout."""
+    asked = 0
+
+    class Counting(Stop):
+        def check(self) -> None:
+            nonlocal asked
+            asked += 1
+
+    files = [f"d{n % 100}/{n}" for n in range(2_000)]
+    layers = [archive(*map(member, files)), archive(*(member(f"d{n}/.wh..wh..opq") for n in range(100)))]
+    for number, layer in enumerate(layers):
+        (tmp_path / f"{number}").write_bytes(layer)
+
+    index = read_layers([tmp_path / "0", tmp_path / "1"], 10_000, Counting())
+
+    assert sorted(index.nodes) == sorted(f"d{n}" for n in range(100))
+    assert asked < 10_000

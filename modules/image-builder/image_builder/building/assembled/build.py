@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..bases import Base
-from ..errors import BaseUnavailableError
+from ..errors import BaseUnavailableError, LimitExceededError
 from ..stages import Plan, StagePlan
 from ..stop import Stop
 from ..times import image_time
@@ -29,16 +29,25 @@ class Indexes:
 
     _known: OrderedDict[tuple[Path, ...], BaseIndex] = field(default_factory=OrderedDict)
 
-    def of(self, base: Base, blobs: list[Path], stop: Stop) -> BaseIndex:
+    def of(self, base: Base, blobs: list[Path], most: int, stop: Stop) -> BaseIndex:
         """The index of a base, read when it is not known.
+
+        Args:
+            base: the base.
+            blobs: its layers.
+            most: entries that they may have together.
+            stop: asked as the work gets on.
 
         Raises:
             BaseUnavailableError: its layers cannot be read.
+            LimitExceededError: they hold too much.
         """
         key = tuple(blobs)  # named by what is in them
         if key not in self._known:
             try:
-                self._known[key] = read_layers(blobs, stop)
+                self._known[key] = read_layers(blobs, most, stop)
+            except LimitExceededError as error:
+                raise LimitExceededError(f"base {base.reference}: {error}") from None
             except BROKEN as error:
                 raise BaseUnavailableError(
                     f"base {base.reference}: a layer cannot be read ({type(error).__name__})"
@@ -57,12 +66,14 @@ class Workshop:
         spool: where content goes on its way.
         indexes: what is known of bases.
         folder: the build's own folder, where its layer is written.
+        entries: entries that the layers of one base may have.
         stop: asked as the work gets on.
     """
 
     spool: Spool
     indexes: Indexes
     folder: Path
+    entries: int
     stop: Stop
 
 
@@ -162,7 +173,7 @@ def _tree(base: Base, inputs: Inputs, workshop: Workshop) -> Tree | None:
     if base.reference is None:
         return Tree(BaseIndex())
     blobs = inputs.blobs.get(str(base.reference))
-    return None if blobs is None else Tree(workshop.indexes.of(base, blobs, workshop.stop))
+    return None if blobs is None else Tree(workshop.indexes.of(base, blobs, workshop.entries, workshop.stop))
 
 
 def _sources(
