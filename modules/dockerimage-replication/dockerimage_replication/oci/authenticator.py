@@ -21,6 +21,8 @@ from .endpoints import Endpoint
 from .errors import Unauthorized
 
 _TOKEN_LIFETIME = 60.0  # seconds, when the service does not say (the specification's default)
+_MAX_TOKEN = 16 * 1024  # characters; what is longer is in no header that servers take
+_KNOWN_TOKENS = 4096  # tokens that are kept
 _LIFETIME_SHARE = 0.9  # of a token's lifetime in which it is used, so that none expires on the way
 
 Scopes = tuple[str, ...]
@@ -158,8 +160,12 @@ class Authenticator:
                 raise
             authorization = await self._credentials(endpoint.credential_host, refresh=True)
             answer = await self._fetch_token(url, authorization)
-        self._tokens[key] = _parse_token(answer, url)
-        return self._tokens[key].authorization
+        token = _parse_token(answer, url)
+        self._tokens.pop(key, None)
+        self._tokens[key] = token
+        while len(self._tokens) > _KNOWN_TOKENS:
+            del self._tokens[next(iter(self._tokens))]  # the oldest
+        return token.authorization
 
     async def _credentials(self, host: str, *, refresh: bool) -> Authorization | None:
         credentials = await self._store.credentials(host, refresh=refresh)
@@ -195,5 +201,7 @@ def _parse_token(answer: bytes, url: URL) -> _Token:
         token, lifetime = None, _TOKEN_LIFETIME
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise Unauthorized(f"{url.host}: the token service sent no token")
+    if len(token) > _MAX_TOKEN:
+        raise Unauthorized(f"{url.host}: the token service sent a token of {len(token)} characters")
     seconds = float(lifetime) if isinstance(lifetime, int | float) else _TOKEN_LIFETIME
     return _Token(Authorization.from_token(token), time.monotonic() + seconds * _LIFETIME_SHARE)
