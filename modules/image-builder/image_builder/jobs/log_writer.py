@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from .storable import storable
+
 GATHER = 0.2  # seconds that a line waits for others
 CHUNK = 64 * 1024  # characters in one entry
 
@@ -24,7 +26,7 @@ class LogWriter:
         """Add text; a secret in it is replaced."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
-        self._parts.append(_storable(text))
+        self._parts.append(storable(text))
         self._arrived.set()
 
     async def run(self) -> None:
@@ -48,8 +50,3 @@ class LogWriter:
             self._parts.clear()
             self._arrived.clear()
             yield [text[at : at + CHUNK] for at in range(0, len(text), CHUNK)]
-
-
-def _storable(text: str) -> str:
-    """Without what a database refuses: PostgreSQL has no NUL in texts, and none has half a surrogate."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -14,6 +14,7 @@ from ..database.connection import Database
 from ..database.tables import job_events, jobs
 from .job import OPEN, Claim, Event, Job, NewJob, Status, Terms
 from .patience import insistently
+from .storable import storable
 
 PRUNED_AT_ONCE = 500  # jobs whose records one transaction removes
 
@@ -400,7 +401,7 @@ def end_values(status: Status, context: str) -> dict[str, Any]:
     """What an ended job has: no lease, no credentials."""
     return {
         "status": status,
-        "context": context,
+        "context": storable(context),
         "finished_at": now_ms(),
         "lease_owner": None,
         "lease_until": None,
