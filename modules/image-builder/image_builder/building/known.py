@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..layers.dockerfile import without_query
 from ..layers.models import Add
 from ..oci.manifests import Manifest
 from ..oci.reference import Reference
@@ -16,7 +17,7 @@ from .preparation import Prepared
 from .stages import Plan
 
 _KNOWN = 1000
-_FORMAT = 1  # another one whenever the same request makes another image
+_FORMAT = 2  # another one whenever the same request makes another image
 _CHUNK = 1024 * 1024
 
 
@@ -52,7 +53,7 @@ def key_of(plan: Plan, prepared: Prepared, target: Reference) -> str | None:
         "arguments": [layer.model_dump(mode="json") for layer in plan.arguments],
         "stages": [
             [
-                each.model_dump(mode="json")
+                without_query(each).model_dump(mode="json")  # the checksum says what is fetched
                 for each in [plan.stages[n].stage, *(la for _, la in plan.stages[n].layers)]
             ]
             for n in plan.needed

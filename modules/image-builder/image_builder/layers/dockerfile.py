@@ -102,6 +102,13 @@ def instruction(layer: AnyLayer, bases: Mapping[str, str], shell: Sequence[str])
             return f"WORKDIR {layer.path}"
 
 
+def without_query(layer: AnyLayer) -> AnyLayer:
+    """A layer without the query of the URL that it fetches, where signed URLs have their secrets."""
+    if isinstance(layer, Add) and layer.is_remote:
+        return layer.model_copy(update={"source": layer.source.partition("?")[0]})
+    return layer
+
+
 def _files(layer: Copy | Add, bases: Mapping[str, str]) -> str:
     options = []
     if isinstance(layer, Copy) and layer.from_layer:

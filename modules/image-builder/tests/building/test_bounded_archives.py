@@ -207,3 +207,9 @@ def test_many_whiteouts_look_at_no_file_twice(tmp_path: Path) -> None:
 
     assert sorted(index.nodes) == sorted(f"d{n}" for n in range(100))
     assert asked < 10_000
+
+
+def test_extended_attributes_are_unpacked_too(tmp_path: Path) -> None:
+    header = member("ping", pax_headers={"SCHILY.xattr.security.capability": "raw"})
+
+    assert unpacked(archive(header), tmp_path)["ping"].xattrs == (("security.capability", "raw"),)

@@ -62,3 +62,12 @@ def test_an_image_has_no_larger_configuration_than_a_base_may_have() -> None:
 
     with pytest.raises(LimitExceededError, match="configuration has"):
         assemble(_EMPTY, runtime, layers, [], 0)
+
+
+def test_the_history_has_no_secret_of_a_signed_url() -> None:
+    layers = [_image().add("https://files/a.tar?X-Amz-Signature=secret", "/a").request().layers[1]]
+
+    image = assemble(_EMPTY, Runtime(_EMPTY, {}), layers, [], 0)
+
+    assert "https://files/a.tar" in image.config.decode()
+    assert "secret" not in image.config.decode()

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from ..errors import InvalidRequestError, LimitExceededError
 from ..stop import Stop
 from .archive_stream import BROKEN, COMPRESSED, TooLargeError, entries, open_archive
-from .base_index import WHITEOUT
+from .base_index import WHITEOUT, xattrs_of
 from .nodes import LONGEST_PATH, Kind, Node, Part, too_long
 from .spool import Spool
 
@@ -104,7 +104,7 @@ def _entry(
             f"{subject}: {member.name[:100]!r} is a link to more than {LONGEST_PATH} bytes"
         )
     target = member.linkname if kind is Kind.SYMLINK else ""
-    return Node(kind, member.mode & 0o7777, member.uid, member.gid, size, target, content)
+    return Node(kind, member.mode & 0o7777, member.uid, member.gid, size, target, content, xattrs_of(member))
 
 
 def _path(name: str, subject: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...layers.dockerfile import AnyLayer, instruction
+from ...layers.dockerfile import AnyLayer, instruction, without_query
 from ...layers.models import Add, Copy, Run, Workdir
 from ...oci.digest import digest_of
 from ...oci.manifests import DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
@@ -114,7 +114,7 @@ def _history(layers: Sequence[AnyLayer], new: int, time: int) -> list[dict[str, 
     entries: list[dict[str, Any]] = [
         {
             "created": as_text(time),
-            "created_by": instruction(each, {}, ["/bin/sh", "-c"]),
+            "created_by": instruction(without_query(each), {}, ["/bin/sh", "-c"]),
             "empty_layer": True,
         }
         for each in layers
