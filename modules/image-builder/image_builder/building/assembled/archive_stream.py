@@ -155,6 +155,7 @@ class _Member(tarfile.TarInfo):
 
 class _Archive(tarfile.TarFile):
     tarinfo = _Member
+    members: list[tarfile.TarInfo]
     global_size = 0
 
 
@@ -178,5 +179,5 @@ def entries(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while (member := archive.next()) is not None:
         if member.size < 0:
             raise tarfile.ReadError("an entry has less than no bytes")
-        archive.members.clear()
+        cast(_Archive, archive).members.clear()
         yield member
