@@ -41,14 +41,32 @@ def missing_files(module: Module) -> list[str]:
     return missing if list(module.folder.glob("tests/**/test_*.py")) else [*missing, "tests/test_*.py"]
 
 
+# What a module may do besides, before this command of the template: the stack's own things are needed for it.
+AROUND_THE_STACK = {"seedfarmer metadata": "install", "cdk destroy": "uninstall"}
+
+
 def deployspec_problems(module: Module, repository: Path = REPOSITORY) -> list[str]:
     """Where the deployspec is not the template's, or may hide a failure."""
     template = _text(repository / "deployspec-template.yaml").replace("PACKAGE", module.package_name)
     text = _text(module.folder / "deployspec.yaml")
     problems = []
-    if yaml.safe_load(text) != yaml.safe_load(template):
+    if _without_additions(yaml.safe_load(text), module.package_name) != yaml.safe_load(template):
         problems.append("differs from deployspec-template.yaml in more than the package's name")
     return problems + [problem for command in commands(yaml.safe_load(text)) for problem in loose(command)]
+
+
+def _without_additions(deployspec: dict[str, Any], package: str) -> dict[str, Any]:
+    """The deployspec without what a module may do around its stack."""
+    for action in ("deploy", "destroy"):
+        build = deployspec[action]["phases"]["build"]
+        listed, following = build["commands"], [*build["commands"][1:], ""]
+        additions = {f"python -m {package} {name}": before for before, name in AROUND_THE_STACK.items()}
+        build["commands"] = [
+            command
+            for command, after in zip(listed, following, strict=True)
+            if not (command in additions and after.startswith(additions[command]))
+        ]
+    return deployspec
 
 
 def commands(deployspec: dict[str, Any]) -> Iterator[str]:

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from .shared.settings import CommonParameters
 from .shared_build.names import checked_image_reference, checked_inventory_path, checked_repository_name
@@ -17,6 +18,10 @@ NOTHING = "names nothing"
 _KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # Amazon EKS API reference, CreateCluster
 _OIDC_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:oidc-provider/(?P<issuer>[^\s/]+/\S+)")
+_ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+")
+_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")  # AWS Secrets Manager API reference, CreateSecret
+# Values of the chart that follow from what the module has made.
+_MADE_BY_THE_MODULE = (("image", "uri"), ("existingSecret",), ("administratorSecret",))
 _DESKTOP = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 
 
@@ -66,6 +71,46 @@ class Parameters(CommonParameters):
         default=None,
         description="`EksOidcArn` of the cluster. With it the role is for IAM roles for service accounts "
         "(IRSA); without it, for EKS Pod Identity.",
+    )
+    eks_cluster_admin_role_arn: str | None = Field(
+        default=None,
+        description="Role that may change the cluster: `EksClusterMasterRoleArn`, or another one that the "
+        "module's role may assume and that the cluster knows. Without it, the module's own role, which then "
+        "needs an access entry of the cluster.",
+    )
+    release_to_eks: bool = Field(
+        default=False,
+        description='`"true"`: the module installs the service\'s chart on the cluster, and removes it on '
+        "destroy. The build has to reach the cluster's endpoint. In quotes: SeedFarmer hands on texts alone "
+        "to the stack of the module's role.",
+    )
+    chart_values: str = Field(
+        default="{}",
+        description="JSON object of values of the chart, for `release-to-eks`; they win over the module's.",
+    )
+    database_secret_name: str | None = Field(
+        default=None,
+        validate_default=True,
+        description="Secret in AWS Secrets Manager with the service's database, for `release-to-eks`: a JSON "
+        "object with `DCRX_KV_DATABASE_URI`, or with `password` as RDS writes it; host and user are then "
+        "`database` in `chart-values`.",
+    )
+    release_timeout_minutes: int = Field(
+        default=10,
+        ge=1,
+        le=60,
+        description="How long the chart's pods may take to become ready, and to go.",
+    )
+    helm_distro_url: str | None = Field(
+        default=None,
+        description="URL of a Helm archive (`https://…/helm-v3.17.3-linux-amd64.tar.gz`), for Linux and the "
+        "architecture of the build. Without it, `release-to-eks` needs a `helm` on `PATH`.",
+    )
+    helm_distro_sha256: str | None = Field(
+        default=None,
+        validate_default=True,
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of the Helm archive; required with `helm-distro-url`.",
     )
     namespace: str = Field(
         default="dcrx-kv",
@@ -130,6 +175,54 @@ class Parameters(CommonParameters):
             )
         return value
 
+    @field_validator("eks_cluster_admin_role_arn")
+    @classmethod
+    def _role_is_valid(cls, value: str | None) -> str | None:
+        if value is not None and not _ROLE_ARN.fullmatch(value):
+            raise ValueError(f"must be an ARN such as arn:aws:iam::ACCOUNT:role/NAME, not {value!r}")
+        return value
+
+    @field_validator("release_to_eks")
+    @classmethod
+    def _release_needs_a_cluster(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("eks_cluster_name", "") is None:
+            raise ValueError("is true, but `eks-cluster-name` is not set")
+        return value
+
+    @field_validator("chart_values")
+    @classmethod
+    def _values_are_an_object(cls, value: str) -> str:
+        found = _values(value)
+        for path in _MADE_BY_THE_MODULE:
+            if _has(found, path):
+                raise ValueError(f"has {'.'.join(path)}, which the module sets itself")
+        return value
+
+    @field_validator("database_secret_name")
+    @classmethod
+    def _secret_name_is_valid(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("release_to_eks") and "chart_values" in info.data:
+            tried = _has(_values(info.data["chart_values"]), ("database", "tryOut", "enabled"))
+            if not tried:
+                raise ValueError(
+                    "is needed with `release-to-eks`, unless `chart-values` has database.tryOut.enabled"
+                )
+        if value is not None and not _SECRET_NAME.fullmatch(value):
+            raise ValueError(f"must be the name of a secret, without its ARN, not {value!r}")
+        return value
+
+    @field_validator("helm_distro_url")
+    @classmethod
+    def _archive_is_valid(cls, value: str | None) -> str | None:
+        return None if value is None else checked_url(value)
+
+    @field_validator("helm_distro_sha256")
+    @classmethod
+    def _checksum_needs_an_archive(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if (value is None) != (info.data.get("helm_distro_url") is None) and "helm_distro_url" in info.data:
+            raise ValueError("is needed with `helm-distro-url`, and only with it")
+        return value
+
     @field_validator("namespace")
     @classmethod
     def _namespace_is_valid(cls, value: str) -> str:
@@ -146,6 +239,11 @@ class Parameters(CommonParameters):
     def desktops(self) -> Mapping[str, str]:
         """Name of a desktop image -> its URI."""
         return _desktops(self.desktop_image_uris)
+
+    @property
+    def values_of_chart(self) -> Mapping[str, Any]:
+        """`chart-values`, parsed."""
+        return _values(self.chart_values)
 
     @property
     def service_accounts(self) -> list[str]:
@@ -184,6 +282,25 @@ def _desktops(text: str | None) -> dict[str, str]:
     if not isinstance(value, dict) or not all(_DESKTOP.fullmatch(name) for name in value):
         raise ValueError(f"must be a JSON object from the names of images to their URIs, not {text!r}")
     return value
+
+
+def _values(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError("must be a JSON object of values of the chart")
+    return value
+
+
+def _has(values: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    here: object = values
+    for key in path:
+        if not isinstance(here, Mapping) or key not in here:
+            return False
+        here = here[key]
+    return True
 
 
 def _checked_kubernetes_name(value: str) -> str:

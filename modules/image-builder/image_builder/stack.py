@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import aws_cdk as cdk
+from aws_cdk import aws_eks as eks
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from cdk_nag import NagSuppressions
@@ -56,6 +57,8 @@ class ImageBuilderStack(cdk.Stack):
         )
         self._seedfarmer, self._parameters = seedfarmer, parameters
         role = self._role()
+        if parameters.release_to_eks and parameters.eks_oidc_arn is None:
+            self._associate(role)
         key = self._secret("SecretKey", "secret-key", {}, "DCRX_KV_SECRET_KEY")
         administrator = self._secret(
             "Administrator",
@@ -91,6 +94,18 @@ class ImageBuilderStack(cdk.Stack):
             ],
         )
         return role
+
+    def _associate(self, role: iam.Role) -> None:
+        """Give the service accounts of the cluster the role (EKS user guide, EKS Pod Identity)."""
+        for name in self._parameters.service_accounts:
+            eks.CfnPodIdentityAssociation(
+                self,
+                f"Association-{name}",
+                cluster_name=str(self._parameters.eks_cluster_name),
+                namespace=self._parameters.namespace,
+                service_account=name,
+                role_arn=role.role_arn,
+            )
 
     def _pods_by_irsa(self) -> iam.IPrincipal | None:
         """The service accounts of one cluster, by its identity provider (EKS user guide, IRSA)."""

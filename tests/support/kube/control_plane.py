@@ -120,12 +120,13 @@ class ControlPlane:
 
 
 @contextmanager
-def running_control_plane(programs: Path, folder: Path) -> Iterator[ControlPlane]:
+def running_control_plane(programs: Path, folder: Path, *options: str) -> Iterator[ControlPlane]:
     """Start etcd and the API server with all state and logs in `folder`; end both afterwards.
 
     Args:
         programs: folder that has `kube-apiserver`.
         folder: a new or empty folder.
+        options: further ones of the API server.
     """
     certificates = make_certificates(folder)
     admin_token = write_admin_token(folder)
@@ -138,6 +139,7 @@ def running_control_plane(programs: Path, folder: Path) -> Iterator[ControlPlane
         f"--secure-port={port}",
         # Its admission waits for token secrets, which a controller would make.
         "--disable-admission-plugins=ServiceAccount",
+        *options,
     ]
     with (
         _running(etcd, folder / "etcd.log"),

@@ -25,7 +25,7 @@ def cluster() -> Iterator[Cluster]:
     """A real cluster whose pods run; a machine that cannot have one skips its tests and says why."""
     if os.geteuid() != 0:
         pytest.skip("no Kubernetes cluster here: its node takes root")
-    programs = _programs("etcd", *NODE_PROGRAMS)
+    programs = kubernetes_programs("etcd", *NODE_PROGRAMS)
     folder = Path(tempfile.mkdtemp(prefix="airgap-kube-"))
     try:
         with running_cluster(programs, folder) as running:
@@ -37,7 +37,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     """A real API server; a machine that cannot build one skips its tests and says why."""
-    programs = _programs("etcd")
+    programs = kubernetes_programs("etcd")
     folder = Path(tempfile.mkdtemp(prefix="airgap-kube-"))
     try:
         with running_control_plane(programs, folder) as running:
@@ -46,7 +46,7 @@ def control_plane() -> Iterator[ControlPlane]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _programs(*needed: str) -> Path:
+def kubernetes_programs(*needed: str) -> Path:
     """The folder with Kubernetes' programs; only a machine that cannot build them skips."""
     try:
         ensure_programs(needed, Progress())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+from ..installation.install import check_release
 from ..module_outputs import CHART, ENDPOINT, ENVIRONMENT, IMAGE_DIGEST_URI, IMAGE_URI
 from ..oci.credentials import Credentials, StaticCredentials
 from ..oci.endpoints import endpoint_of
@@ -48,6 +49,8 @@ def apply() -> int:
     seedfarmer, parameters = load(Parameters)
     session = boto3.Session()
     account = Account.current(session)
+    if parameters.release_to_eks:
+        check_release(session, seedfarmer, parameters)
     _Deployment(seedfarmer, parameters, account, session.client("ecr"), session.client("s3")).run()
     return 0
 

@@ -1,0 +1,1 @@
+"""The chart on a cluster of EKS, as the deployspec runs it: installed after the stack, removed before it."""
