@@ -6,6 +6,7 @@ With docker's default bridge, ending one daemon would take the network from the 
 import fcntl
 import hashlib
 import ipaddress
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from .errors import LocalCloudError
 
 # Private ranges (RFC 1918) that docker's own defaults leave alone.
 CANDIDATES = [f"10.213.{number}.0/24" for number in range(256)]
+_NETWORK = re.compile(r"[\d.]+/\d+")
 # Networks belong to the machine, so every cloud on it waits here, whatever its own folders.
 LOCK = Path("/run/lock/airgap-modules-bridges")
 
@@ -37,7 +39,7 @@ def ensure_bridge(state: Path) -> str:
             address = free_address()
             commands.run(["ip", "link", "add", name, "type", "bridge"])
             commands.run(["ip", "address", "add", address, "dev", name])
-            commands.run(["ip", "link", "set", name, "up"])
+        commands.run(["ip", "link", "set", name, "up"])
     return name
 
 
@@ -69,18 +71,17 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def free_address() -> str:
-    """The first address of a network that no route of this machine leads to, as `address/length`.
+    """The first address of a network that no interface or route of this machine has, as `address/length`.
 
-    Ask for it inside of `one_at_a_time`, and take it there.
+    An interface that is down has no route; it takes the network back as soon as somebody sets it up. Ask for
+    it inside of `one_at_a_time`, and take it there.
 
     Raises:
         LocalCloudError: every candidate is in use here.
     """
-    used = [
-        ipaddress.ip_network(word)
-        for line in commands.run(["ip", "-4", "route", "show"]).splitlines()
-        if "/" in (word := line.split()[0])
-    ]
+    shown = [commands.run(["ip", "-4", *what, "show"]) for what in (("route",), ("-oneline", "address"))]
+    words = [word for text in shown for word in text.split() if _NETWORK.fullmatch(word)]
+    used = [ipaddress.ip_network(word, strict=False) for word in words]
     for candidate in CANDIDATES:
         network = ipaddress.ip_network(candidate)
         if not any(network.overlaps(other) for other in used):

@@ -57,6 +57,21 @@ def test_a_bridge_that_is_there_stays(states: list[Path]) -> None:
     assert network_of(name) == before
 
 
+def test_a_bridge_that_is_down_keeps_its_network_and_is_set_up(states: list[Path]) -> None:
+    name = bridge.ensure_bridge(states[0])
+    subprocess.run(["ip", "link", "set", name, "down"], check=True)
+
+    assert network_of(bridge.ensure_bridge(states[1])) != network_of(name)
+    bridge.ensure_bridge(states[0])
+    assert "UP" in flags_of(name)
+
+
+def flags_of(name: str) -> list[str]:
+    command = ["ip", "-oneline", "link", "show", "dev", name]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return shown.partition("<")[2].partition(">")[0].split(",")
+
+
 def network_of(name: str) -> str:
     command = ["ip", "-oneline", "-4", "address", "show", "dev", name]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[3]
