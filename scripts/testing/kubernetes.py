@@ -14,6 +14,11 @@ from localcloud.internet.folders import filling
 from localcloud.progress import Progress
 
 VERSION = "1.20.2"
+# Source packages: the second replaces the reflect2 1.0.1 in the first one's `vendor`. With Go 1.18 and later,
+# that one writes to where a stray register points while it goes through a map (modern-go/reflect2, 1.0.2): an API
+# server that lists objects as JSON dies of it, sooner or later.
+SOURCES = ("kubernetes", "golang-github-modern-go-reflect2")
+VENDORED = Path("vendor/github.com/modern-go/reflect2")
 SUITE = "bookworm"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # An API server alone keeps objects; with the others it is a cluster of one node that runs pods.
@@ -49,7 +54,7 @@ def missing(cache: Path) -> Sequence[str]:
 
 
 def _folder(cache: Path) -> Path:
-    return cache / "kubernetes" / f"{VERSION}-cluster"
+    return cache / "kubernetes" / f"{VERSION}-mended"
 
 
 def _source(folder: Path) -> Path:
@@ -57,8 +62,11 @@ def _source(folder: Path) -> Path:
     folder.mkdir()
     options = _apt_options(folder / "apt")
     commands.run(["apt-get", *options, "--quiet", "update"])
-    commands.run(["apt-get", *options, "--quiet", "--only-source", "source", "kubernetes"], cwd=folder)
-    return next(folder.glob("kubernetes-*/"))
+    commands.run(["apt-get", *options, "--quiet", "--only-source", "source", *SOURCES], cwd=folder)
+    kubernetes, reflect2 = (next(folder.glob(f"{name}-[0-9]*/")) for name in SOURCES)
+    shutil.rmtree(kubernetes / VENDORED)
+    shutil.copytree(reflect2, kubernetes / VENDORED, ignore=shutil.ignore_patterns("*_test.go", "debian", ".*"))
+    return kubernetes
 
 
 def _apt_options(state: Path) -> list[str]:

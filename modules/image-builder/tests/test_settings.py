@@ -39,9 +39,16 @@ WRONG = {
     "dcv-image-uri": "--privileged",
     "desktop-image-uris": '["a list"]',
     "base-image": "an image",
-    "os-packages-mirror": "https://user:secret@mirror.example.com",
+    "os-packages-mirror": "https://user:canary@mirror.example.com",
     "eks-cluster-name": "a cluster",
     "eks-oidc-arn": "arn:aws:iam::1:role/x",
+    "eks-cluster-admin-role-arn": "administrator",
+    "release-to-eks": "perhaps",
+    "chart-values": '["a list"]',
+    "database-secret-name": "a secret",
+    "release-timeout-minutes": "0",
+    "helm-distro-url": "https://user:canary@get.helm.sh/helm.tar.gz",
+    "helm-distro-sha256": "abc",
     "namespace": "Upper",
     "service-account-names": "one, Two",
     "service-endpoint": "ftp://example.com",
@@ -57,7 +64,7 @@ def test_all_problems_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         load(Parameters)
 
     assert [name for name in WRONG if f"`{name}`" not in str(raised.value)] == []
-    assert "secret" not in str(raised.value)
+    assert "canary" not in str(raised.value)
     assert raised.value.exit_status == 2
 
 
@@ -76,3 +83,52 @@ def test_desktops_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, val
 
     with pytest.raises(ParameterError, match="`desktop-image-uris`"):
         load(Parameters)
+
+
+RELEASE = {"release-to-eks": "true", "eks-cluster-name": "production", "database-secret-name": "database"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameter", "complaint"),
+    [
+        ({"eks-cluster-name": ""}, "release-to-eks", "is true, but `eks-cluster-name` is not set"),
+        ({"database-secret-name": ""}, "database-secret-name", "is needed with `release-to-eks`"),
+        ({"chart-values": '{"existingSecret": "x"}'}, "chart-values", "has existingSecret"),
+        ({"chart-values": '{"image": {"uri": "x"}}'}, "chart-values", "has image.uri"),
+        ({"chart-values": "replicas: 2"}, "chart-values", "is not JSON"),
+        ({"helm-distro-url": "https://get.helm.sh/x.tar.gz"}, "helm-distro-sha256", "is needed"),
+        ({"helm-distro-sha256": "0" * 64}, "helm-distro-sha256", "is needed with `helm-distro-url`"),
+    ],
+)
+def test_what_a_release_needs_besides_is_named(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], parameter: str, complaint: str
+) -> None:
+    give(monkeypatch, {**RELEASE, **changes})
+
+    with pytest.raises(ParameterError) as raised:
+        load(Parameters)
+
+    assert f"`{parameter}`" in str(raised.value)
+    assert complaint in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"database-secret-name": "", "chart-values": '{"database": {"tryOut": {"enabled": true}}}'},
+        {"helm-distro-url": "https://get.helm.sh/x.tar.gz", "helm-distro-sha256": "0" * 64},
+    ],
+)
+def test_a_release_takes_a_cluster_and_a_database(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    give(monkeypatch, {**RELEASE, **changes})
+
+    assert load(Parameters)[1].release_to_eks
+
+
+def give(monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str]) -> None:
+    for name, value in parameters.items():
+        if value:
+            monkeypatch.setenv(f"{PREFIX}{name.replace('-', '_').upper()}", value)

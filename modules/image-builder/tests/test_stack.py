@@ -152,3 +152,20 @@ def _text(value: object) -> object:
     if isinstance(value, dict) and "Fn::Join" in value:
         return "".join(str(_text(part)) for part in value["Fn::Join"][1])
     return "P" if isinstance(value, dict) else str(value)
+
+
+def test_a_release_without_irsa_gives_the_service_accounts_the_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}RELEASE_TO_EKS", "true")
+    monkeypatch.setenv(f"{PREFIX}EKS_CLUSTER_NAME", "production")
+    monkeypatch.setenv(f"{PREFIX}DATABASE_SECRET_NAME", "database")
+    monkeypatch.setenv(f"{PREFIX}NAMESPACE", "images")
+
+    found = resources("AWS::EKS::PodIdentityAssociation")
+
+    assert {(item["ClusterName"], item["Namespace"], item["ServiceAccount"]) for item in found} == {
+        ("production", "images", "dcrx-kv"),
+        ("production", "images", "dcrx-kv-builds"),
+    }
+
+    monkeypatch.setenv(f"{PREFIX}EKS_OIDC_ARN", f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}")
+    assert resources("AWS::EKS::PodIdentityAssociation") == []

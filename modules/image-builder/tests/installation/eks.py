@@ -101,10 +101,10 @@ def _make_ready(http: httpx.Client, deployment: dict[str, Any]) -> None:
         },
         "spec": {"replicas": count, "selector": spec["selector"], "template": spec["template"]},
     }
-    http.post(f"{base}/replicasets", json=replica_set)
+    http.post(f"{base}/replicasets", json=replica_set).raise_for_status()
     patch = {"Content-Type": "application/merge-patch+json"}
     counts = {"replicas": count, "readyReplicas": count, "availableReplicas": count}
-    http.patch(f"{base}/replicasets/{name}/status", json={"status": counts}, headers=patch)
+    http.patch(f"{base}/replicasets/{name}/status", json={"status": counts}, headers=patch).raise_for_status()
     conditions = [
         {"type": "Available", "status": "True"},
         {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
@@ -115,4 +115,4 @@ def _make_ready(http: httpx.Client, deployment: dict[str, Any]) -> None:
         "observedGeneration": metadata["generation"],
         "conditions": conditions,
     }
-    http.patch(f"{base}/deployments/{metadata['name']}/status", json={"status": status}, headers=patch)
+    http.patch(f"{base}/deployments/{metadata['name']}/status", json={"status": status}, headers=patch).raise_for_status()

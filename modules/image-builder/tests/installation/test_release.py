@@ -3,14 +3,18 @@
 import base64
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
 import kubernetes
 import pytest
+from granted import granted_actions, iam_action
 from image_builder import cli
 from image_builder.installation import helm as helm_module
+from image_builder.installation.install import install
+from image_builder.installation.uninstall import uninstall
 
 from .support import ACCOUNT, CLUSTER, IMAGE, PREFIX, Eks
 
@@ -175,24 +179,21 @@ def test_the_administrators_role_is_assumed(
     administrators.clear()
     assert cli.main(["install"]) == 1
 
-    account.setenv(f"{PREFIX}EKS_CLUSTER_ADMIN_ROLE_ARN", f"arn:aws:iam::{ACCOUNT}:role/administrator")
-    keys = AssumedKeys(administrators)
-    session = boto3.Session()
-    session.events.register("after-call.sts.AssumeRole", keys.remember)
-    real = boto3.Session
-    account.setattr(boto3, "Session", lambda **given: real(**given) if given else session)
-
+    only_who_assumes_the_role(account, administrators)
     assert cli.main(["install"]) == 0
 
 
-class AssumedKeys:
-    """Lets those into the cluster who have assumed the role."""
+def only_who_assumes_the_role(account: pytest.MonkeyPatch, administrators: set[str]) -> boto3.Session:
+    """Let those into the cluster who have assumed its administrators' role. The session of the module."""
+    account.setenv(f"{PREFIX}EKS_CLUSTER_ADMIN_ROLE_ARN", f"arn:aws:iam::{ACCOUNT}:role/administrator")
+    session, real = boto3.Session(), boto3.Session
 
-    def __init__(self, administrators: set[str]) -> None:
-        self._administrators = administrators
+    def remember(parsed: dict[str, Any], **_: object) -> None:
+        administrators.add(parsed["Credentials"]["AccessKeyId"])
 
-    def remember(self, parsed: dict[str, Any], **_: object) -> None:
-        self._administrators.add(parsed["Credentials"]["AccessKeyId"])
+    session.events.register("after-call.sts.AssumeRole", remember)
+    account.setattr(boto3, "Session", lambda **given: real(**given) if given else session)
+    return session
 
 
 def test_who_is_not_let_in_reads_what_to_do(
@@ -203,6 +204,36 @@ def test_who_is_not_let_in_reads_what_to_do(
     assert cli.main(["install"]) == 1
 
     assert "give `eks-cluster-admin-role-arn`" in capsys.readouterr().err
+
+
+def test_values_that_the_chart_refuses_stop_the_deployment_before_anything_is_made(
+    cluster: Eks, helm: Path, account: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_values(account, replicas="many")
+
+    assert cli.main(["apply"]) == 1
+
+    said = capsys.readouterr().err
+    assert "manifest parameter `chart-values`" in said
+    assert "replicas" in said
+    assert boto3.client("ecr").describe_repositories()["repositories"] == []
+
+
+@pytest.mark.parametrize("entry", [install, uninstall])
+def test_every_call_is_granted_to_the_module_role(
+    cluster: Eks, helm: Path, account: pytest.MonkeyPatch, administrators: set[str], entry: Callable[[], int]
+) -> None:
+    if entry is uninstall:
+        assert install() == 0
+    administrators.clear()
+    called: set[str] = set()
+    session = only_who_assumes_the_role(account, administrators)
+    session.events.register("before-call.*.*", lambda model, **_: called.add(iam_action(model)))
+
+    assert entry() == 0
+
+    assert called - {"sts:GetCallerIdentity"} <= granted_actions()  # everyone may ask who they are
+    assert {"eks:DescribeCluster", "sts:AssumeRole"} <= called
 
 
 def test_without_the_cluster_there_is_nothing_to_uninstall(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-import yaml
-from botocore.model import OperationModel
+from granted import granted_actions, iam_action
 from image_builder import cli
 from image_builder.release.apply import apply
 from image_builder.release.destroy import destroy
@@ -24,14 +23,6 @@ BUCKET = f"idf-dkr-img-rep-md-us-east-1-{ACCOUNT}"
 PUBLIC_BASE = "docker.io/library/debian:12-slim"
 PRIVATE_BASE = f"{REGISTRY}/idf-docker.io/library/debian:12-slim"
 OWN = {"idf-image-builder", "idf-image-builder/dcrx-kv"}
-# IAM's name for an S3 operation that has another one (Amazon S3 user guide, Required permissions).
-S3_ACTIONS = {
-    "HeadBucket": "ListBucket",
-    "ListObjectsV2": "ListBucket",
-    "ListObjectVersions": "ListBucketVersions",
-    "PutBucketEncryption": "PutEncryptionConfiguration",
-    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-}
 
 
 def replicate(monkeypatch: pytest.MonkeyPatch, images: dict[str, str]) -> None:
@@ -220,33 +211,10 @@ def test_every_call_is_granted_to_the_module_role(
         apply()
     called: set[str] = set()
     session = boto3.Session()
-    session.events.register("before-call.*.*", lambda model, **_: called.add(_iam_action(model)))
+    session.events.register("before-call.*.*", lambda model, **_: called.add(iam_action(model)))
     environment.setattr(boto3, "Session", lambda: session)
 
     assert entry() == 0
 
     assert called - {"sts:GetCallerIdentity"} <= granted_actions()  # everyone may ask who they are
     assert len(called) > 5
-
-
-def _iam_action(model: OperationModel) -> str:
-    service, name = model.service_model.service_name, model.name
-    return f"{service}:{S3_ACTIONS.get(name, name) if service == 's3' else name}"
-
-
-def granted_actions() -> set[str]:
-    template = yaml.load((MODULE / "modulestack.yaml").read_text(), _Template)  # noqa: S506 - a SafeLoader
-    statements = template["Resources"]["BuildPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    actions: set[str] = set()
-    for statement in statements:
-        allowed = statement.get("Action", [])
-        actions.update([allowed] if isinstance(allowed, str) else allowed)
-    return actions
-
-
-class _Template(yaml.SafeLoader):
-    """Reads CloudFormation's short functions: `!If` as its first branch, the others as nothing."""
-
-
-_Template.add_constructor("!If", lambda loader, node: loader.construct_sequence(node, deep=True)[1])
-_Template.add_multi_constructor("!", lambda loader, suffix, node: None)
