@@ -15,8 +15,8 @@ from localcloud.progress import Progress
 
 VERSION = "1.20.2"
 # Source packages: the second replaces the reflect2 1.0.1 in the first one's `vendor`. With Go 1.18 and later,
-# that one writes to where a stray register points while it goes through a map (modern-go/reflect2, 1.0.2): an API
-# server that lists objects as JSON dies of it, sooner or later.
+# that one writes to where a stray register points while it goes through a map (modern-go/reflect2, 1.0.2): an
+# API server that lists objects as JSON dies of it, sooner or later.
 SOURCES = ("kubernetes", "golang-github-modern-go-reflect2")
 VENDORED = Path("vendor/github.com/modern-go/reflect2")
 SUITE = "bookworm"
@@ -65,7 +65,9 @@ def _source(folder: Path) -> Path:
     commands.run(["apt-get", *options, "--quiet", "--only-source", "source", *SOURCES], cwd=folder)
     kubernetes, reflect2 = (next(folder.glob(f"{name}-[0-9]*/")) for name in SOURCES)
     shutil.rmtree(kubernetes / VENDORED)
-    shutil.copytree(reflect2, kubernetes / VENDORED, ignore=shutil.ignore_patterns("*_test.go", "debian", ".*"))
+    shutil.copytree(
+        reflect2, kubernetes / VENDORED, ignore=shutil.ignore_patterns("*_test.go", "debian", ".*")
+    )
     return kubernetes
 
 

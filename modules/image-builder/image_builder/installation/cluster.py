@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.signers import RequestSigner
 
 from ..settings import Parameters
@@ -40,13 +40,15 @@ class EksCluster:
 
     def token(self) -> str:
         """A token that the cluster takes for a quarter of an hour."""
-        sts = self.session.client("sts")
+        sts, credentials = self.session.client("sts"), self.session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
         signer = RequestSigner(
             sts.meta.service_model.service_id,
             sts.meta.region_name,
             "sts",
             "v4",
-            self.session.get_credentials(),
+            credentials,
             self.session.events,
         )
         request = {
@@ -70,7 +72,7 @@ def find_cluster(session: boto3.Session, parameters: Parameters) -> EksCluster |
     """
     name = str(parameters.eks_cluster_name)
     # The stubs of EKS are no dependency: one call is not worth it.
-    eks: Any = session.client("eks")  # type: ignore[call-overload]
+    eks: Any = session.client("eks")
     try:
         found = eks.describe_cluster(name=name)["cluster"]
     except eks.exceptions.ResourceNotFoundException:

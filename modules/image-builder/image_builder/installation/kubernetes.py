@@ -103,15 +103,12 @@ class Namespace:
         return sorted({line for pod in answer.get("items", []) for line in _problems(pod)})
 
     def _objects(self) -> Iterator[str]:
-        """Kind and name of everything in the namespace, but for what every namespace has."""
+        """Kind and name of everything in the namespace that somebody has put there."""
         for group, resource in self._resources():
             path = f"{group}/namespaces/{self.name}/{resource['name']}"
             for item in (self._get(path) or {}).get("items") or []:
-                kind, name = resource["kind"], item["metadata"]["name"]
-                if (kind, name) not in _EVERYWHERE and not (
-                    kind == "Secret" and name.startswith(_TOKEN_OF_DEFAULT)
-                ):
-                    yield f"{kind}/{name}"
+                if _put_there(resource["kind"], item["metadata"]):
+                    yield f"{resource['kind']}/{item['metadata']['name']}"
 
     def _resources(self) -> Iterator[tuple[str, Object]]:
         """Path of the API group, and resource, of what can be listed in a namespace."""
@@ -181,6 +178,19 @@ class _Token(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
         request.headers["Authorization"] = f"Bearer {self._cluster.token()}"
         yield request
+
+
+def _put_there(kind: str, metadata: Object) -> bool:
+    """Whether somebody made this, and it is to stay.
+
+    What belongs to something else, such as a Deployment's ReplicaSets and their Pods, goes with its owner;
+    helm does not wait until the cluster has collected it.
+    """
+    by_kubernetes = (kind, metadata["name"]) in _EVERYWHERE or (
+        kind == "Secret" and metadata["name"].startswith(_TOKEN_OF_DEFAULT)
+    )
+    goes = metadata.get("ownerReferences") or metadata.get("deletionTimestamp")
+    return not (by_kubernetes or goes)
 
 
 def _problems(pod: Object) -> Iterator[str]:

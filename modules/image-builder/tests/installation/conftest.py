@@ -14,8 +14,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-REPOSITORY = Path(__file__).resolve().parents[4]
-for folder in (REPOSITORY / "tests", REPOSITORY / "scripts"):
+TESTS = Path(__file__).resolve().parents[1]
+REPOSITORY = TESTS.parents[2]
+for folder in (TESTS, REPOSITORY / "tests", REPOSITORY / "scripts"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
@@ -80,6 +81,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         "SEEDFARMER_DEPLOYMENT_NAME": "prod",
         "SEEDFARMER_MODULE_NAME": "builders-images",
         f"{PREFIX}RELEASE_TO_EKS": "true",
+        f"{PREFIX}RELEASE_TIMEOUT_MINUTES": "2",
         f"{PREFIX}EKS_CLUSTER_NAME": CLUSTER,
         f"{PREFIX}DATABASE_SECRET_NAME": "database",
         f"{PREFIX}CHART_VALUES": json.dumps({"service": {"type": "ClusterIP"}}),

@@ -104,7 +104,8 @@ def _make_ready(http: httpx.Client, deployment: dict[str, Any]) -> None:
     http.post(f"{base}/replicasets", json=replica_set).raise_for_status()
     patch = {"Content-Type": "application/merge-patch+json"}
     counts = {"replicas": count, "readyReplicas": count, "availableReplicas": count}
-    http.patch(f"{base}/replicasets/{name}/status", json={"status": counts}, headers=patch).raise_for_status()
+    observed = {"status": {**counts, "observedGeneration": 1}}
+    http.patch(f"{base}/replicasets/{name}/status", json=observed, headers=patch).raise_for_status()
     conditions = [
         {"type": "Available", "status": "True"},
         {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
@@ -115,4 +116,6 @@ def _make_ready(http: httpx.Client, deployment: dict[str, Any]) -> None:
         "observedGeneration": metadata["generation"],
         "conditions": conditions,
     }
-    http.patch(f"{base}/deployments/{metadata['name']}/status", json={"status": status}, headers=patch).raise_for_status()
+    http.patch(
+        f"{base}/deployments/{metadata['name']}/status", json={"status": status}, headers=patch
+    ).raise_for_status()
