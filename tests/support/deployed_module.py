@@ -30,6 +30,7 @@ GIVEN_BY_MODULES = {
     "DesktopImageDigestUris": json.dumps({"a-desktop": f"{REGISTRY}/a-desktop@sha256:{'0' * 64}"}),
     "EksClusterName": "a-cluster",
     "EksOidcArn": "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC",
+    "EksClusterMasterRoleArn": "arn:aws:iam::123456789012:role/eks-master",
 }
 # By the last word of the parameter's name; what is not here is JSON.
 GIVEN_BY_ENVIRONMENT = {

@@ -55,7 +55,7 @@ def api_server(administrators: set[str]) -> Iterator[ControlPlane]:
             options = (
                 f"--authentication-token-webhook-config-file={folder / 'authenticator.json'}",
                 "--authentication-token-webhook-version=v1",
-                "--authentication-token-webhook-cache-ttl=1s",
+                "--authentication-token-webhook-cache-ttl=0s",  # tokens of one second are the same
             )
             with running_control_plane(programs, folder, *options) as running, pods_become_ready(running):
                 yield running
