@@ -2,7 +2,7 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,12 +160,13 @@ async def _read(transport: Transport, reference: Reference, manifest: Manifest, 
         content = await download.read()
     try:
         config = json.loads(content)
+        check_types(config)
         layers = tuple(Descriptor(**_names(layer)) for layer in value["layers"])
         if len(config["rootfs"]["diff_ids"]) != len(layers):
             raise ValueError
         parts = (config["os"], config["architecture"], config.get("variant"))
         platform = "/".join(filter(None, parts))
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise BaseUnavailableError(f"base {name!r}: it is no image of a container") from None
     pinned = Reference(reference.registry, reference.repository, digest=manifest.digest)
     if (config.get("config") or {}).get("OnBuild"):
@@ -173,6 +174,34 @@ async def _read(transport: Transport, reference: Reference, manifest: Manifest, 
             f"base {name!r}: it has ONBUILD instructions, which would run unseen; write them into the request"
         )
     return Base(pinned, config, layers, platform, manifest)
+
+
+def check_types(config: dict[str, Any]) -> None:
+    """Refuse what is not as the specification says; what is left out may be null as well.
+
+    Raises:
+        TypeError: something has another type (OCI image-spec, Image Configuration).
+    """
+    runtime = config.get("config") or {}
+    strings = _list_of(str)
+    expected = [
+        (config["rootfs"]["diff_ids"], strings),
+        (config.get("history"), _list_of(dict)),
+        (runtime, _is(dict)),
+        *((runtime.get(key), strings) for key in ("Env", "Entrypoint", "Cmd", "Shell", "OnBuild")),
+        *((runtime.get(key), _is(dict)) for key in ("ExposedPorts", "Volumes", "Labels", "Healthcheck")),
+        *((runtime.get(key), _is(str)) for key in ("User", "WorkingDir", "StopSignal")),
+    ]
+    if not all(value is None or fits(value) for value, fits in expected):
+        raise TypeError
+
+
+def _is(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+def _list_of(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and all(isinstance(each, kind) for each in value)
 
 
 def _names(descriptor: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Numbers of users and groups, by the names that an image knows."""
 
+import re
 from collections.abc import Mapping
 
 from ..errors import InvalidRequestError
 
+_DIGITS = re.compile(r"[0-9]{1,10}")
 _LAST = 2**32 - 2
 
 
@@ -19,8 +21,8 @@ def owner_of(text: str, accounts: Mapping[str, bytes]) -> tuple[int, int]:
         InvalidRequestError: the image does not know a name.
     """
     user, colon, group = text.partition(":")
-    users = _table(accounts.get("etc/passwd", b""))
-    if user.isdigit():
+    users = _table(accounts.get("etc/passwd", b""), numbers=(2, 3))
+    if _DIGITS.fullmatch(user):
         uid = _number(user)
         own = next((int(entry[3]) for entry in users.values() if entry[2] == user), uid)
     elif user in users:
@@ -29,9 +31,9 @@ def owner_of(text: str, accounts: Mapping[str, bytes]) -> tuple[int, int]:
         raise InvalidRequestError(f"user_id: the image does not know the user {user!r}")
     if not colon:
         return uid, own
-    if group.isdigit():
+    if _DIGITS.fullmatch(group):
         return uid, _number(group)
-    groups = _table(accounts.get("etc/group", b""))
+    groups = _table(accounts.get("etc/group", b""), numbers=(2,))
     if group not in groups:
         raise InvalidRequestError(f"group_id: the image does not know the group {group!r}")
     return uid, int(groups[group][2])
@@ -43,11 +45,15 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _table(content: bytes) -> dict[str, list[str]]:
-    """Lines `name:password:number:…`, the first of each name."""
+def _is_number(text: str) -> bool:
+    return _DIGITS.fullmatch(text) is not None and int(text) <= _LAST
+
+
+def _table(content: bytes, numbers: tuple[int, ...]) -> dict[str, list[str]]:
+    """Lines `name:password:number:…`, the first of each name; these of its fields have to be numbers."""
     table: dict[str, list[str]] = {}
     for line in content.decode("utf-8", "replace").splitlines():
         fields = line.split(":")
-        if len(fields) > 3 and fields[2].isdigit() and (len(fields) < 5 or fields[3].isdigit()):
+        if len(fields) > 3 and all(_is_number(fields[at]) for at in numbers):
             table.setdefault(fields[0], fields)
     return table
