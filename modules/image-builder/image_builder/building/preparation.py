@@ -101,7 +101,7 @@ async def prepare(
             *(fetch_file(number, layer) for number, layer in remote.items()),
         ]
     )
-    files = request_files(request, context.uploads) if request.needs_files else {}
-    if request.needs_files and not files:
+    files = request_files(request, context.uploads) if plan.needs_files else {}
+    if plan.needs_files and not files:
         raise InvalidRequestError("files: layers copy files, but the request has none")
     return Prepared(bases, found_images, files, fetched)

@@ -66,6 +66,16 @@ class Plan:
         return found
 
     @property
+    def needs_files(self) -> bool:
+        """Whether a stage that the image needs takes files from the request."""
+        return any(
+            (isinstance(layer, Copy) and layer.from_layer is None)
+            or (isinstance(layer, Add) and not layer.is_remote)
+            for number in self.needed
+            for _, layer in self.stages[number].layers
+        )
+
+    @property
     def runs_commands(self) -> bool:
         """Whether a stage that the image needs runs a command."""
         return any(

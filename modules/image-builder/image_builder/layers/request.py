@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from .models import Add, AnyLayer, Copy, OnBuild, Run, Stage
+from .models import AnyLayer, Run, Stage
 from .mounts import MAX_TMPFS, TmpfsMount
 
 MAX_LAYERS = 500
@@ -197,16 +197,6 @@ class ImageRequest(BaseModel):
     def digests(self) -> frozenset[str]:
         """The uploads that it uses."""
         return frozenset(file.digest for file in self.files.values() if isinstance(file, UploadedFile))
-
-    @property
-    def needs_files(self) -> bool:
-        """Whether a layer takes files from the request."""
-        layers = (layer.instruction if isinstance(layer, OnBuild) else layer for layer in self.layers)
-        return any(
-            (isinstance(layer, Copy) and layer.from_layer is None)
-            or (isinstance(layer, Add) and not layer.is_remote)
-            for layer in layers
-        )
 
 
 def _too_long(path: str) -> bool:

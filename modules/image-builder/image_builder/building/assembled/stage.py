@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from ...layers.dockerfile import AnyLayer
@@ -95,7 +95,7 @@ class _Destination:
     ) -> None:
         self.tree, self.owner, self.mode = tree, owner, mode
         self.path = runtime.path(text.replace("$", "\\$"))
-        self.says_folder = text.endswith("/") or text in (".", "..")
+        self.says_folder = text.endswith(("/", "/.", "/..")) or text in (".", "..")
         self.is_folder = self.says_folder or tree.is_folder(self.path)
 
     def put_file(self, name: str, node: Node) -> None:
@@ -179,7 +179,7 @@ def _copy_from(to: _Destination, source: str, origin: StageResult, where: str, m
         if relative:
             to.put_below(relative, contents[name])
         else:
-            to.put_file(path.rpartition("/")[2], contents[name])
+            to.put_file(PurePosixPath(source).name, contents[name])  # the link's own name, not its target's
 
 
 def _new_accounts(tree: Tree) -> dict[str, bytes]:
