@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from image_builder.building.assembled.archives import is_archive, unpack
+from image_builder.building.assembled.base_content import filled
 from image_builder.building.assembled.base_index import BaseIndex, read_layers
 from image_builder.building.assembled.nodes import Kind, Node
 from image_builder.building.assembled.spool import Spool
@@ -213,3 +214,14 @@ def test_extended_attributes_are_unpacked_too(tmp_path: Path) -> None:
     header = member("ping", pax_headers={"SCHILY.xattr.security.capability": "raw"})
 
     assert unpacked(archive(header), tmp_path)["ping"].xattrs == (("security.capability", "raw"),)
+
+
+def test_a_file_that_a_layer_has_often_counts_each_time(tmp_path: Path) -> None:
+    (tmp_path / "often").write_bytes(archive(*[member("a", size=100_000)] * 20))
+    index = read_layers([tmp_path / "often"], 100, Stop())
+
+    with (
+        Spool(tmp_path / "content", 1_000_000, 100, Stop()) as spool,
+        pytest.raises(LimitExceededError, match="'a' of a base: more than 1000000 bytes"),
+    ):
+        filled(index, [tmp_path / "often"], {"a": index.nodes["a"]}, spool)

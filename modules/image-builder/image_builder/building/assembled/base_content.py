@@ -20,6 +20,9 @@ def filled(
         blobs: its layers on the disk.
         nodes: what is wanted, by path.
         spool: where the content goes.
+
+    Raises:
+        LimitExceededError: a layer has one of them so often that they are too large together.
     """
     found = dict(nodes)
     wanted: defaultdict[int, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -27,10 +30,14 @@ def filled(
         if node.kind is Kind.FILE and node.content is None:
             wanted[index.layer[path]][index.member[path]].append(path)
     for number, names in wanted.items():
+        taken: set[str] = set()
         for tar, member in members(blobs[number], set(names), spool.stop):
             stream = tar.extractfile(member) if member.isreg() else None
             if stream is None:
                 continue
+            if member.name in taken:  # the last one counts, and all are kept
+                spool.count(member.size, f"{member.name[:100]!r} of a base")
+            taken.add(member.name)
             content = spool.take(stream, member.size)  # type: ignore[arg-type]
             for path in names[member.name]:
                 found[path] = replace(nodes[path], content=content)
