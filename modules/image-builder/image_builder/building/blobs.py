@@ -20,7 +20,9 @@ from ..oci.meter import Meter
 from ..oci.registry import Repository
 from ..oci.transport import Transport
 from .bases import Base
-from .errors import BaseUnavailableError
+from .errors import BaseUnavailableError, LimitExceededError
+
+_LAYERS = 127  # what Docker mounts of one image; each is held open while a build uses it
 
 
 @dataclass
@@ -29,12 +31,14 @@ class BlobCache:
 
     Args:
         folder: where they are.
+        most: bytes that the layers of one base may have.
 
     Attributes:
         fetched: how many have been added.
     """
 
     folder: Path
+    most: int
     fetched: int = 0
     _work: Coalescer = field(default_factory=Coalescer)
 
@@ -43,9 +47,16 @@ class BlobCache:
 
         Raises:
             BaseUnavailableError: they cannot be read.
+            LimitExceededError: they are too many or too large.
         """
         if base.reference is None:
             return []
+        size = sum(layer.size for layer in base.layers)
+        if len(base.layers) > _LAYERS or size > self.most:
+            raise LimitExceededError(
+                f"base {base.reference}: it has {len(base.layers)} layers of {size} bytes; {_LAYERS} layers "
+                f"of {self.most} bytes are allowed"
+            )
         place = Repository(transport, base.reference)
         try:
             await all_of([self._ensure(transport, place, layer, uses) for layer in base.layers])

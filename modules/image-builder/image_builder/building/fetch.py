@@ -1,6 +1,7 @@
 """Files that `add` takes from URLs: only from hosts that may be asked, within bounds, verified."""
 
 import hashlib
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
@@ -19,14 +20,50 @@ _MOVED = (301, 302, 303, 307, 308)
 _AGENT = "image-builder"
 
 
-async def fetch(address: str, target: Path, policy: HostPolicy, limit: int, checksum: str | None) -> None:
+class Allowance:
+    """Bytes that several files may have together.
+
+    Args:
+        limit: how many.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = self._left = limit
+
+    def take(self, size: int, subject: str) -> None:
+        """Use some of them.
+
+        Raises:
+            LimitExceededError: so many are not left.
+        """
+        self._left -= size
+        if self._left < 0:
+            raise LimitExceededError(
+                f"{subject}: with it, files from URLs have more than {self._limit} bytes, the limit"
+            )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is fetched at most.
+
+    Attributes:
+        each: bytes that one file may have.
+        together: what all of a build may have.
+    """
+
+    each: int
+    together: Allowance
+
+
+async def fetch(address: str, target: Path, policy: HostPolicy, bounds: Bounds, checksum: str | None) -> None:
     """Fetch a URL into a file; each redirect is judged as the first address was.
 
     Args:
         address: http or https.
         target: the file, which is made.
         policy: which hosts may be asked.
-        limit: bytes that it may have.
+        bounds: bytes that it may have.
         checksum: `sha256:…` that it must have.
 
     Raises:
@@ -37,7 +74,7 @@ async def fetch(address: str, target: Path, policy: HostPolicy, limit: int, chec
     client = Client(idle_timeout=_IDLE, user_agent=_AGENT, lookup=policy.lookup)
     subject = f"add {_shown(address)}"
     try:
-        digest = await _follow(client, URL(address), target, policy, limit, subject)
+        digest = await _follow(client, URL(address), target, policy, bounds, subject)
     except HttpError as error:
         raise DownloadError(f"{subject}: {error}") from None
     except ValueError:
@@ -49,7 +86,7 @@ async def fetch(address: str, target: Path, policy: HostPolicy, limit: int, chec
 
 
 async def _follow(
-    client: Client, url: URL, target: Path, policy: HostPolicy, limit: int, subject: str
+    client: Client, url: URL, target: Path, policy: HostPolicy, bounds: Bounds, subject: str
 ) -> str:
     for _ in range(_REDIRECTS + 1):
         if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
@@ -67,8 +104,11 @@ async def _follow(
             with target.open("wb") as file:
                 async for chunk in response.chunks():
                     size += len(chunk)
-                    if size > limit:
-                        raise LimitExceededError(f"{subject}: it has more than {limit} bytes, the limit")
+                    if size > bounds.each:
+                        raise LimitExceededError(
+                            f"{subject}: it has more than {bounds.each} bytes, the limit"
+                        )
+                    bounds.together.take(len(chunk), subject)
                     digest.update(chunk)
                     file.write(chunk)
             return f"sha256:{digest.hexdigest()}"

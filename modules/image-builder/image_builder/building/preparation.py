@@ -12,7 +12,7 @@ from .assembled.nodes import Node
 from .assembled.sources import request_files
 from .bases import SCRATCH, Base, Bases
 from .errors import InvalidRequestError
-from .fetch import fetch
+from .fetch import Allowance, Bounds, fetch
 from .hosts import HostPolicy
 from .registries import Registries
 from .result import BuildContext
@@ -69,6 +69,8 @@ async def prepare(
     bases: dict[int, Base] = {}
     found_images: dict[str, Base] = {}
     fetched: dict[int, Path] = {}
+    limits = resources.settings.limits
+    bounds = Bounds(limits.download, Allowance(limits.unpacked))
 
     async def find_base(number: int) -> None:
         stage = plan.stages[number].stage
@@ -83,8 +85,7 @@ async def prepare(
 
     async def fetch_file(number: int, layer: Add) -> None:
         fetched[number] = folder / f"fetched-{number}"
-        limit = resources.settings.limits.download
-        await fetch(layer.source, fetched[number], resources.policy, limit, layer.checksum)
+        await fetch(layer.source, fetched[number], resources.policy, bounds, layer.checksum)
         log(f"layers[{number}]: fetched {layer.source.partition('?')[0]}")
 
     roots = {root_of(plan, plan.stages[number]) for number in plan.needed}

@@ -85,7 +85,7 @@ class Builder:
         self._policy = HostPolicy(settings.allowed_hosts | own, settings.endpoints)
         self._service = service_transport(settings, self._policy)
         self._bases = Bases(settings, self._policy)
-        self._blobs = BlobCache(settings.cache / BLOBS)
+        self._blobs = BlobCache(settings.cache / BLOBS, settings.limits.disk)
         self._stores = BaseStores(settings.cache / STORES)
         self._tidying: asyncio.Task[None] | None = None
         self._kept = -1  # of what was added when it was tidied up last

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from image_builder.building.errors import DownloadError, LimitExceededError, NotAllowedError
-from image_builder.building.fetch import fetch
+from image_builder.building.fetch import Allowance, Bounds, fetch
 from image_builder.building.hosts import HostPolicy, is_public
 from image_builder.building.settings import Limits
 from image_builder.layers.image import Image
@@ -19,6 +19,12 @@ from image_builder.shared.endpoints import Endpoints
 from pydantic import ValidationError
 
 from .support import Bench, file_entry
+
+
+def bounds() -> Bounds:
+    """A thousand bytes for each file, and for all of them."""
+    return Bounds(1000, Allowance(1000))
+
 
 INSIDE = [
     "127.0.0.1",
@@ -174,7 +180,7 @@ async def test_what_gives_no_file_is_named(server: str, tmp_path: Path, path: st
     url = f"http://{server}/{path}".replace("{server}", server)
 
     with pytest.raises(DownloadError) as raised:
-        await fetch(url, tmp_path / "x", policy, 1000, None)
+        await fetch(url, tmp_path / "x", policy, bounds(), None)
 
     assert problem in str(raised.value)
     assert "password" not in str(raised.value).replace("to?", "")
@@ -184,9 +190,18 @@ async def test_a_wrong_checksum_and_too_large_a_file_are_refused(server: str, tm
     policy = HostPolicy(frozenset({server}), Endpoints())
 
     with pytest.raises(DownloadError, match="has the checksum"):
-        await fetch(f"http://{server}/file", tmp_path / "x", policy, 1000, f"sha256:{'0' * 64}")
+        await fetch(f"http://{server}/file", tmp_path / "x", policy, bounds(), f"sha256:{'0' * 64}")
     with pytest.raises(LimitExceededError, match="more than 1000 bytes"):
-        await fetch(f"http://{server}/endless", tmp_path / "x", policy, 1000, None)
+        await fetch(f"http://{server}/endless", tmp_path / "x", policy, bounds(), None)
+
+
+async def test_files_are_bounded_together(server: str, tmp_path: Path) -> None:
+    policy = HostPolicy(frozenset({server}), Endpoints())
+    both = Bounds(1000, Allowance(10))
+
+    await fetch(f"http://{server}/file", tmp_path / "x", policy, both, None)
+    with pytest.raises(LimitExceededError, match="files from URLs have more than 10 bytes"):
+        await fetch(f"http://{server}/file", tmp_path / "y", policy, both, None)
 
 
 def test_limits_have_defaults_that_hold() -> None:
