@@ -19,6 +19,7 @@ from image_builder.building.settings import Limits
 from image_builder.layers.image import Image
 from image_builder.layers.mounts import BindMount, CacheMount, TmpfsMount
 
+from .file_server import served
 from .support import Bench, base_layers, bench, file_entry, push_base, tar_of
 
 pytestmark = pytest.mark.engine
@@ -118,6 +119,30 @@ def test_every_layer_works_together_with_commands(builder: Bench, base: str) -> 
     assert pulled.tree["taken"] == file_entry(b"stays")
     assert pulled.config["config"]["User"] == "app"
     assert pulled.config["config"]["WorkingDir"] == "/work"
+
+
+def test_the_files_of_a_request_are_copied_as_they_are_and_no_others(builder: Bench, base: str) -> None:
+    """Whether a command runs besides or not: fetched files and builders' own conventions are none of them."""
+    with served() as address:
+        allowed = frozenset({address})
+        builder = replace(builder, settings=replace(builder.settings, allowed_hosts=allowed))
+        image = Image("whole").stage(base, "1").add(f"http://{address}/file", "/srv/from-url")
+        for name, content in ((".dockerignore", b"*"), ("fetched/file", b"mine"), ("x/y", b"deep")):
+            image = image.file(name, content)
+        image = image.copy(".", "/srv/all/")
+        builder.build(image)
+        assembled = builder.pull("team/whole:latest").tree
+        result = builder.build(image.run("true"))
+
+    assert result.way == "commands"
+    tree = builder.pull("team/whole:latest").tree
+    assert {name for name in tree if name.startswith("srv/all/")} == {
+        *("srv/all/.dockerignore", "srv/all/fetched", "srv/all/fetched/file", "srv/all/x", "srv/all/x/y")
+    }
+    assert tree["srv/from-url"] == file_entry(b"content", 0o600)
+    assert {name: tree[name] for name in tree if name.startswith("srv/")} == {
+        name: assembled[name] for name in assembled if name.startswith("srv/")
+    }
 
 
 def test_two_workers_make_the_same_digest(builder: Bench, base: str, registry: str, folder: Path) -> None:

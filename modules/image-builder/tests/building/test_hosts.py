@@ -1,9 +1,6 @@
 """Where a request may lead: public hosts, those that an administrator has allowed, and no others."""
 
-import http.server
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +15,7 @@ from image_builder.layers.request import Registry
 from image_builder.shared.endpoints import Endpoints
 from pydantic import ValidationError
 
+from .file_server import served
 from .support import Bench, file_entry
 
 
@@ -104,39 +102,6 @@ async def test_one_address_inside_among_public_ones_is_enough_to_refuse() -> Non
 
     with pytest.raises(NotAllowedError):
         await HostPolicy(frozenset(), Endpoints(), both).check("evil.example", "add")
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """`/file` is one, `/to?URL` leads on, `/endless` has no end."""
-
-    def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
-        if path == "/to":
-            self.send_response(302)
-            self.send_header("Location", query)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(200 if path in ("/file", "/endless") else 404)
-        content = b"x" * 1_000_000 if path == "/endless" else b"content"
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture

@@ -23,7 +23,16 @@ from ..stop import Stop
 from ..times import image_time
 from ..ways import MadeImage, inherited, own_blobs
 from .changes import READ_CHANGES, new_layers, write_changes
-from .context import check_archives, dockerfile, environment, place_fetched, write_files, write_settings
+from .context import (
+    FETCHED,
+    check_archives,
+    context_options,
+    dockerfile,
+    environment,
+    place_fetched,
+    write_files,
+    write_settings,
+)
 from .identity import identity
 from .sandbox import Bounds, Sandbox
 from .stores import BaseStores, remove
@@ -120,7 +129,7 @@ class CommandsWay:
                 spool.count(node.size, name)
             check_archives(self.plan, self.prepared.files, spool)
         written = write_files(self.prepared.files, job / "context")
-        written += place_fetched(self.plan, self.prepared.fetched, job / "context")
+        written += place_fetched(self.plan, self.prepared.fetched, job / FETCHED)
         (job / "Dockerfile").write_text(dockerfile(self.plan, self.prepared), encoding="utf-8")
         sandbox.own(*write_settings(job), *written, job / "Dockerfile")
 
@@ -173,7 +182,8 @@ class CommandsWay:
             *("--format", "docker", "--timestamp", str(time), "--signature-policy", job / "policy.json"),
             *("--jobs", str(self.settings.workers), "--identity-label=false", "--no-hosts"),
             *(f"--cap-drop={capability}" for capability in _DROPPED),
-            *("--iidfile", job / "image-id", "--file", job / "Dockerfile", job / "context"),
+            *("--iidfile", job / "image-id", "--file", job / "Dockerfile"),
+            *context_options(job),
         ]
 
     async def _changes(self, sandbox: Sandbox, job: Path, time: int, stop: Stop) -> list[WrittenLayer]:

@@ -21,11 +21,13 @@ from ..preparation import Prepared
 from ..stages import Plan, StagePlan, from_layer
 from .stores import image_id
 
-FETCHED = ".fetched"
+FETCHED = "fetched"  # a context of their own, so that no layer copies them unasked
+_NOTHING = "ignore-nothing"
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~@:-]{0,200}")
 _SETTINGS = {
     "policy.json": '{"default":[{"type":"insecureAcceptAnything"}]}',
     "containers.conf": "",
+    _NOTHING: "",
     "registries.conf": 'unqualified-search-registries = []\nshort-name-mode = "disabled"\n',
 }
 
@@ -71,17 +73,22 @@ def write_files(files: Mapping[str, Node], folder: Path) -> list[Path]:
 
 
 def place_fetched(plan: Plan, fetched: Mapping[int, Path], folder: Path) -> list[Path]:
-    """Put the files that came from URLs among the others, each in a folder of its own."""
-    written = [folder / FETCHED]
-    written[0].mkdir()
+    """Move the files that came from URLs to where buildah reads them, each in a folder of its own."""
+    written = [folder]
+    folder.mkdir()
     for number in plan.needed:
         for position, layer in plan.stages[number].layers:
             if isinstance(layer, Add) and position in fetched:
-                own = folder / FETCHED / str(position)
+                own = folder / str(position)
                 own.mkdir()
                 fetched[position].rename(own / fetched_name(layer, position))
                 written += [own, own / fetched_name(layer, position)]
     return written
+
+
+def context_options(job: Path) -> list[str | Path]:
+    """What buildah has to know of its files: all count, whatever a `.dockerignore` among them says."""
+    return ["--ignorefile", job / _NOTHING, f"--build-context={FETCHED}={job / FETCHED}", job / "context"]
 
 
 def _write(path: Path, node: Node) -> None:
@@ -185,7 +192,8 @@ def _cache(mount: CacheMount) -> str:
 
 def _fetched(layer: Add, position: int) -> Copy:
     return Copy(
-        source=f"{FETCHED}/{position}/{fetched_name(layer, position)}",
+        from_layer=FETCHED,
+        source=f"/{position}/{fetched_name(layer, position)}",
         destination=layer.destination,
         user_id=layer.user_id,
         group_id=layer.group_id,
