@@ -1,5 +1,9 @@
-"""From nothing to deployed modules and back, as the README tells it: the whole cycle with the real tools."""
+"""From nothing to four deployed modules and back, as the README tells it, with the real tools.
 
+A fifth module, made by `new-module`, is deployed beside them.
+"""
+
+import base64
 import ipaddress
 import json
 import subprocess
@@ -7,12 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.local import TWO_MODULES, LocalCloud, Run, copy_repository, local_cloud
+from support.build_service import BuildService
+from support.local import LocalCloud, Run, copy_repository, local_cloud
 
 pytestmark = pytest.mark.engine
 
 MANIFEST = "manifests/local/deployment.yaml"
-MODULES = {"replication-images", "desktops-dcv", "extra-greeter"}
+DEPENDENT = {"desktops-dcv", "desktops-kvdi", "builders-images"}
+MODULES = {"replication-images", "extra-greeter"} | DEPENDENT
+# What the bootstraps of SeedFarmer and the CDK make, which belongs to no deployment.
+BOOTSTRAPPED = {"CDKToolkit", "aws-codeseeder-airgap", "seedfarmer-airgap", "seedfarmer-airgap-artifacts"}
+REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 GREETER_GROUP = """\
 name: greeter
 path: modules/greeter
@@ -23,7 +32,7 @@ targetAccount: primary
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout that these tests change: a module made by `new-module` is part of its deployment."""
-    checkout = copy_repository(tmp_path_factory.mktemp("cycle") / "repository", TWO_MODULES)
+    checkout = copy_repository(tmp_path_factory.mktemp("cycle") / "repository")
     subprocess.run([str(checkout / "scripts" / "new-module"), "greeter"], check=True, capture_output=True)
     (checkout / "manifests" / "local" / "extra.yaml").write_text(GREETER_GROUP)
     manifest = checkout / MANIFEST
@@ -51,9 +60,22 @@ def applied(cloud: LocalCloud) -> Run:
 
 
 @pytest.fixture(scope="module")
-def bootstrapped() -> set[str]:
-    """Stacks that stay after a destroy: those of the bootstraps, which belong to no deployment."""
-    return {"CDKToolkit", "aws-codeseeder-airgap", "seedfarmer-airgap", "seedfarmer-airgap-artifacts"}
+def service(cloud: LocalCloud, applied: Run) -> BuildService:
+    """The build service that the first apply started."""
+    return BuildService.of(cloud, applied)
+
+
+@pytest.fixture(scope="module")
+def first_digests(cloud: LocalCloud, applied: Run) -> list[str]:
+    """The images as the first apply published them."""
+    return digests(cloud)
+
+
+def digests(cloud: LocalCloud) -> list[str]:
+    """Every image that the modules publish."""
+    outputs = cloud.outputs()
+    names = ("DCVImageDigestUri", "DesktopImageDigestUris", "ImageBuilderImageDigestUri")
+    return [outputs[name] for name in names]
 
 
 def built(run: Run) -> set[str]:
@@ -70,15 +92,24 @@ def test_apply_ends_with_a_table_of_every_modules_outputs(applied: Run) -> None:
         assert name in applied.stdout
     for name in ("DCVImageUri", "DCVImageDigestUri", "DCVRuntimePolicyArn"):
         assert name in applied.stdout
+    for name in ("DesktopImageUris", "DesktopImageDigestUris", "ImageBuilderEndpoint"):
+        assert name in applied.stdout
     assert "where the time went" in applied.stdout
     assert "seedfarmer: its fixed sleep" in applied.stdout
     assert built(applied) == MODULES
 
 
 def test_nothing_listens_outside_loopback(cloud: LocalCloud, applied: Run) -> None:
-    addresses = listening_addresses(cloud)
-    assert len(addresses) >= 3  # the emulator, the source registry, the chart repositories
-    assert all(ipaddress.ip_address(address).is_loopback for address in addresses)
+    listening = listeners()
+    ports = {cloud.port_base + offset for offset in range(4)}  # emulator, two of the box, image-builder
+    assert ports <= {port for _inode, _address, port in listening}
+    own = sockets(cloud)
+    outside = [
+        (address, port)
+        for inode, address, port in listening
+        if (inode in own or port in ports) and not ipaddress.ip_address(address).is_loopback
+    ]
+    assert outside == []
 
 
 def test_outputs_are_those_of_the_contract(cloud: LocalCloud, applied: Run) -> None:
@@ -87,9 +118,9 @@ def test_outputs_are_those_of_the_contract(cloud: LocalCloud, applied: Run) -> N
     assert outputs["S3Bucket"] == outputs["s3_bucket"] == bucket
     assert outputs["S3Object"] == outputs["s3_object"] == "local-replication-images-metadata.json"
     assert outputs["S3FullPath"] == outputs["s3_full_path"] == f"{bucket}/{outputs['S3Object']}"
-    registry = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-    assert outputs["DCVImageUri"] == f"{registry}/airgap-dcv-image:dcv-latest"
-    assert outputs["DCVImageDigestUri"].startswith(f"{registry}/airgap-dcv-image@sha256:")
+    assert outputs["DCVImageUri"] == f"{REGISTRY}/airgap-dcv-image:dcv-latest"
+    assert outputs["DCVImageDigestUri"].startswith(f"{REGISTRY}/airgap-dcv-image@sha256:")
+    assert outputs["ImageBuilderEndpoint"] == f"http://127.0.0.1:{cloud.port_base + 3}"
     assert set(outputs["modules"]) == MODULES
 
 
@@ -98,7 +129,7 @@ def test_the_inventory_names_every_replicated_image(cloud: LocalCloud, applied: 
     stored = cloud.client("s3").get_object(Bucket=outputs["S3Bucket"], Key=outputs["S3Object"])
     inventory = json.loads(stored["Body"].read())
     base = inventory["images"]["docker.io/library/debian:bookworm"]
-    assert base == "123456789012.dkr.ecr.us-east-1.amazonaws.com/airgap-docker.io/library/debian:bookworm"
+    assert base == f"{REGISTRY}/airgap-docker.io/library/debian:bookworm"
     for private in inventory["images"].values():
         repository, _, tag = private.partition("/")[2].rpartition(":")
         found = cloud.client("ecr").describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
@@ -120,24 +151,83 @@ def test_a_replicated_image_can_be_pulled_by_digest_and_run(cloud: LocalCloud, a
         for item in cloud.client("ecr").describe_images(repositoryName=repository)["imageDetails"]
         if item.get("imageTags")
     ]
-    reference = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{repository}@{image['imageDigest']}"
+    reference = f"{REGISTRY}/{repository}@{image['imageDigest']}"
     assert "replicated" in cloud.must("docker", "run", "--rm", reference, "echo", "replicated").stdout
 
 
+def test_every_image_is_published_by_digest(first_digests: list[str]) -> None:
+    assert all(f"{REGISTRY}/airgap-" in digest and "@sha256:" in digest for digest in first_digests)
+
+
+def test_the_build_service_knows_the_images_of_the_other_modules(cloud: LocalCloud, applied: Run) -> None:
+    outputs = cloud.outputs()
+    bases = json.loads(json.loads(outputs["ImageBuilderEnvironment"])["DCRX_KV_BASES"])
+    desktops = json.loads(outputs["DesktopImageDigestUris"])
+    assert bases == {"dcv": outputs["DCVImageDigestUri"]} | {
+        f"desktop-{name}": uri for name, uri in desktops.items()
+    }
+
+
+def test_apply_says_where_image_builder_is_and_how_to_sign_in_and_no_secret(
+    cloud: LocalCloud, applied: Run, service: BuildService
+) -> None:
+    endpoint = cloud.outputs()["ImageBuilderEndpoint"]
+    assert f"image-builder: {endpoint}/docs, user admin, password: cat " in applied.stderr
+    assert any(line.split()[:2] == ["image-builder", endpoint] for line in status(cloud))
+    assert (service.password_file.stat().st_mode & 0o777) == 0o600
+    password = service.password_file.read_text()
+    assert password not in applied.text
+    assert password not in cloud.must("outputs").text
+
+
+def test_an_image_built_on_the_dcv_image_runs(cloud: LocalCloud, service: BuildService) -> None:
+    content = base64.b64encode(b"hello from a team\n").decode()
+
+    job = service.build(
+        "workstation",
+        {"layer_type": "stage", "base": "dcv"},
+        {"layer_type": "copy", "source": "greeting", "destination": "/greeting"},
+        files={"greeting": {"content": content}},
+    )
+
+    assert job["image"] == f"{REGISTRY}/airgap-local-images/workstation:1"
+    image = f"{REGISTRY}/airgap-local-images/workstation@{job['digest']}"
+    shown = cloud.must("docker", "run", "--rm", image, "cat", "/greeting", "/etc/os-release")
+    assert shown.stdout.startswith("hello from a team\n")
+    assert "bookworm" in shown.stdout
+
+
+def test_commands_run_in_a_build_on_a_desktop(cloud: LocalCloud, service: BuildService) -> None:
+    job = service.build(
+        "desktop",
+        {"layer_type": "stage", "base": "desktop-debian-supervisord-base"},
+        # Desktops run as a user who may not write there.
+        {"layer_type": "user", "user_id": "0"},
+        {"layer_type": "run", "command": "id -u > /built-by && chmod 0444 /built-by"},
+    )
+
+    image = f"{REGISTRY}/airgap-local-images/desktop@{job['digest']}"
+    shown = cloud.must("docker", "run", "--rm", "--entrypoint", "cat", image, "/built-by")
+    assert shown.stdout == "0\n"  # of the build's own namespace
+
+
 def test_a_second_apply_changes_nothing_and_says_so(cloud: LocalCloud, applied: Run) -> None:
-    before = cloud.inventory()
+    before, running = cloud.inventory(), status(cloud)
     again = cloud.must("apply")
     assert built(again) == set()
-    assert "nothing to do: all 3 modules are up to date" in again.stderr
+    assert f"nothing to do: all {len(MODULES)} modules are up to date" in again.stderr
     assert cloud.inventory() == before
+    assert status(cloud) == running
 
 
 def test_a_changed_data_file_redeploys_its_module_and_what_depends_on_it(
     cloud: LocalCloud, checkout: Path, applied: Run
 ) -> None:
+    outputs = cloud.outputs()
     data = checkout / "data" / "local_dockerimage-replication" / "versions" / "1.33.yaml"
     data.write_text(data.read_text() + "\n# a comment is a change, too\n")
-    assert built(cloud.must("apply")) == {"replication-images", "desktops-dcv"}
+    assert built(cloud.must("apply")) == {"replication-images"} | DEPENDENT
+    assert cloud.outputs() == outputs  # the same images: none was built again
 
 
 def test_a_module_whose_build_fails_is_named_with_its_command_and_stores_no_metadata(
@@ -145,7 +235,7 @@ def test_a_module_whose_build_fails_is_named_with_its_command_and_stores_no_meta
 ) -> None:
     manifest = checkout / "manifests" / "local" / "image-modules.yaml"
     good = manifest.read_text()
-    manifest.write_text(good.replace("docker.io/library/debian:bookworm", "docker.io/library/missing:1"))
+    manifest.write_text(good.replace("docker.io/library/debian:bookworm", "docker.io/library/missing:1", 1))
     failed = cloud.local("apply")
     manifest.write_text(good)
     assert failed.status == 1
@@ -157,49 +247,73 @@ def test_a_module_whose_build_fails_is_named_with_its_command_and_stores_no_meta
 
 
 def test_destroy_after_that_leaves_nothing_of_the_deployment(
-    cloud: LocalCloud, applied: Run, bootstrapped: set[str]
+    cloud: LocalCloud, service: BuildService
 ) -> None:
+    (container,) = service.containers
     cloud.must("destroy")
     left = cloud.inventory()
-    assert {name for name in left.stacks if "local" in name} == set()
-    assert left.stacks <= bootstrapped, left.stacks
-    assert left.repositories - {name for name in left.repositories if name.startswith("cdk-")} == frozenset()
+    assert left.stacks <= BOOTSTRAPPED
+    assert {name for name in left.repositories if not name.startswith("cdk-")} == set()
     assert {name for name in left.parameters if not name.startswith("/cdk-bootstrap/")} == set()
     assert {name for name in left.buckets if name.startswith("airgap-")} == set()
-
-
-def test_what_was_destroyed_can_be_applied_again(cloud: LocalCloud, applied: Run) -> None:
-    assert built(cloud.must("apply")) == MODULES
-    uri = cloud.outputs()["DCVImageDigestUri"]
-    assert "bookworm" in cloud.must("docker", "run", "--rm", uri, "cat", "/etc/os-release").stdout
-    cloud.must("destroy")
+    assert left.secrets == frozenset()
+    assert {name for name in roles(cloud) if name.startswith("airgap-local-")} == set()
+    assert not any(line.startswith("image-builder") for line in status(cloud))
+    assert container not in service.containers
+    assert not service.password_file.parent.parent.exists()
 
 
 def test_destroying_what_is_not_deployed_is_no_error(cloud: LocalCloud, applied: Run) -> None:
     assert cloud.local("destroy").status == 0
 
 
-def test_down_ends_every_process_and_mount(cloud: LocalCloud, applied: Run) -> None:
+def test_what_was_destroyed_can_be_applied_again(cloud: LocalCloud, first_digests: list[str]) -> None:
+    again = cloud.must("apply")
+    assert built(again) == MODULES
+    assert digests(cloud) == first_digests
+    job = BuildService.of(cloud, again).build("again", {"layer_type": "stage", "base": "dcv"})
+    image = f"{REGISTRY}/airgap-local-images/again@{job['digest']}"
+    assert "bookworm" in cloud.must("docker", "run", "--rm", image, "cat", "/etc/os-release").stdout
+
+
+def test_down_ends_every_process_container_and_mount(cloud: LocalCloud, service: BuildService) -> None:
+    """With the deployment still there."""
+    (container,) = service.containers
     cloud.must("down")
     assert cloud.processes() == []
     assert str(cloud.state) not in Path("/proc/self/mounts").read_text()
+    assert container not in cloud.local("docker", "ps", "--all").stdout
     assert "nothing was running" in cloud.must("down").stderr
 
 
-def listening_addresses(cloud: LocalCloud) -> list[str]:
-    """Addresses on which processes of the cloud listen (proc(5): state 0A, addresses in hexadecimal)."""
-    inodes = {
-        str(link.readlink())
+def status(cloud: LocalCloud) -> list[str]:
+    return cloud.must("status").stdout.splitlines()
+
+
+def roles(cloud: LocalCloud) -> list[str]:
+    pages = cloud.client("iam").get_paginator("list_roles").paginate()
+    return [role["RoleName"] for page in pages for role in page["Roles"]]
+
+
+def sockets(cloud: LocalCloud) -> set[str]:
+    """Inodes of what processes of the cloud have open."""
+    return {
+        str(link.readlink()).removeprefix("socket:[").removesuffix("]")
         for pid, _command in cloud.processes()
         for link in Path(f"/proc/{pid}/fd").iterdir()
         if link.is_symlink()
     }
+
+
+def listeners() -> list[tuple[str, str, int]]:
+    """Inode, address and port of every listening socket (proc(5): state 0A, numbers in hexadecimal)."""
     found = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(table).read_text().splitlines()[1:]:
             fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
-                words = bytes.fromhex(fields[1].partition(":")[0])
+            if fields[3] == "0A":
+                address, port = fields[1].split(":")
+                words = bytes.fromhex(address)
                 groups = [words[start : start + 4][::-1] for start in range(0, len(words), 4)]
-                found.append(str(ipaddress.ip_address(b"".join(groups))))
+                found.append((fields[9], str(ipaddress.ip_address(b"".join(groups))), int(port, 16)))
     return found
