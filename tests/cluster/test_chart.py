@@ -1,6 +1,5 @@
 """The chart on a real cluster whose pods run: installed, tested, used, broken, uninstalled."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +12,7 @@ from support.kube.builds import Surroundings, wait_until
 from support.kube.release import ADMINISTRATOR, NAME, SECRETS, Release
 from support.kube.slow_source import SlowSource
 
-LONG = bool(os.environ.get("AIRGAP_LONG"))
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.skipif(not LONG, reason="the chart on a real cluster runs with AIRGAP_LONG=1 only, for now"),
-]
+pytestmark = pytest.mark.engine
 
 RUN = {"layer_type": "run", "command": "echo built by a command > /greeting"}
 ENTRYPOINT = {"layer_type": "entrypoint", "command": ["/bin/busybox", "cat", "/greeting"]}
