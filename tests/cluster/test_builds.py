@@ -131,8 +131,13 @@ def test_many_builds_at_once_respect_the_limit_and_only_granted_verbs_are_used(t
 
 def kill_container(team: Team) -> None:
     """kill -9 of the process that builds."""
-    (pod,) = [
-        pod for pod in team.pods() if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp
-    ]
+    wait_until(lambda: bool(running(team)), team)  # its process is ahead of what the kubelet has told
+    (pod,) = running(team)
     (container,) = pod.status.container_statuses
     team.surroundings.cluster.docker("kill", container.container_id.removeprefix("docker://"))
+
+
+def running(team: Team) -> list[Any]:
+    """The pods that run, and are not about to end."""
+    pods = team.pods()
+    return [pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp]
