@@ -19,6 +19,7 @@ from localcloud.layout import Layout
 # The others take minutes.
 NAMES = ["debian-supervisord-base"]
 LONG_NAMES = ["debian-systemd-base", "debian-supervisord-xfce4", "debian-systemd-xfce4"]
+LONG_NAMES += ["debian-supervisord-openbox", "debian-supervisord-dosbox", "debian-supervisord-kde"]
 PACKAGES = "/usr/share/kvdi-desktops/packages.txt"
 
 
