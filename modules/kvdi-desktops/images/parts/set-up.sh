@@ -9,8 +9,9 @@ set_up_base() {
     echo "user:x:9000:9000:user:/:/bin/bash" >>/etc/passwd
     echo "user:x:9000:" >>/etc/group
     echo "user:*:19000:0:99999:7:::" >>/etc/shadow
-    # Names of users come from the manager, and lie in /run: it is asked before the image's own list.
-    sed -i -E 's/^(passwd|group|shadow):[[:space:]]*/\1: extrausers /' /etc/nsswitch.conf
+    # Names of users come from the manager, and lie in /run: it is asked before the image's own list. Never for
+    # passwords: without root the list is the user's own to write, who would give root one that he knows.
+    sed -i -E 's/^(passwd|group):[[:space:]]*/\1: extrausers /' /etc/nsswitch.conf
     rm -rf /var/lib/extrausers
     ln -s /run/kvdi-desktop/extrausers /var/lib/extrausers
     # The proxy beside the desktop transfers files by this path.

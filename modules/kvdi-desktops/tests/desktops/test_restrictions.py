@@ -1,6 +1,8 @@
 """Full function for whoever the cluster's rules make the desktop's user, and with the least that works."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +20,11 @@ ExecStart=/bin/sh -c 'id -un >/tmp/who'
 [Install]
 WantedBy=default.target
 """
+# The password is `mine`.
+ROOT_BY_MINE = (
+    "root:$6$saltsalt$N0Y3deRr3iNNiXBQSXKHJlTphHYbjq3Yyq5krCr6TiwoFZ7I0EpjwLs2iwB8"
+    "Z4qqaIxZt15QRHuldPmL..4ej.:19000:0:99999:7:::"
+)
 ARBITRARY_UID = 1000680000  # such as OpenShift gives a namespace
 
 
@@ -114,6 +121,54 @@ def test_the_user_becomes_root_where_the_template_allows_it(
     done = desktop.execute("sudo", "--non-interactive", "id", "--user")
 
     assert done.stdout.strip() == "0", done.stderr
+
+
+def test_a_password_that_the_user_makes_up_makes_nobody_root(
+    launched: Callable[..., Pod], family: str
+) -> None:
+    desktop = launched(f"debian-{family}-base", restricted=False)
+    desktop.connect().close()
+    plant = 'cd /run/kvdi-desktop/extrausers && echo "root:$(openssl passwd -6 mine)::0:99999:7:::" >shadow'
+    desktop.execute("sh", "-c", plant)  # without root the folder is the user's own
+
+    for become in ("su --command 'id --user' root", "sudo --stdin id --user"):
+        done = desktop.execute("sh", "-c", f"echo mine | {become}")
+        assert done.returncode != 0, done.stdout
+        assert "0\n" not in done.stdout
+
+
+@pytest.mark.parametrize("family", ["systemd"])
+def test_what_root_trusts_in_run_cannot_be_replaced(launched: Callable[..., Pod], family: str) -> None:
+    desktop = launched(f"debian-{family}-base", restricted=False)
+    desktop.connect().close()
+
+    for trusted in ("kvdi-desktop", "systemd", "user"):
+        done = desktop.execute("mv", f"/run/{trusted}", f"/run/{trusted}.mine")
+        assert done.returncode != 0
+        assert "Permission denied" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="leaves files of another user in a volume: needs root")
+def test_a_start_obeys_nothing_that_the_user_left_in_run(launched: Callable[..., Pod]) -> None:
+    """A volume on `/run` outlives the container, and everybody may write there before the first start."""
+    desktop = launched("debian-systemd-base", restricted=False)
+    desktop.connect().close()
+    desktop.stop()
+    run, uid = desktop.on_host("/run"), desktop.launch.desktop_uid
+    shutil.rmtree(run / "systemd")
+    wanted = run / "systemd" / "system" / "kvdi-desktop.target.wants"
+    wanted.mkdir(parents=True)
+    (wanted / "own.service").write_text("[Service]\nExecStart=/bin/sh -c 'id -u >/tmp/became'\n")
+    shutil.rmtree(run / "user" / str(uid))
+    (run / "user" / str(uid)).symlink_to("/etc")
+    for path in (run / "systemd", run / "user", run / "user" / str(uid)):
+        os.chown(path, uid, uid, follow_symlinks=False)
+
+    desktop.start()
+    desktop.connect().close()
+
+    assert not desktop.on_host("/tmp/became").exists()
+    assert desktop.execute("stat", "--format=%u", "/etc").stdout == "0\n"
 
 
 def test_no_account_has_an_empty_password(launched: Callable[..., Pod], family: str) -> None:

@@ -9,6 +9,8 @@ from kvdi_desktop import account, environment, folders, home, main, settings, so
 from kvdi_desktop.address import TcpAddress, UnixAddress
 from kvdi_desktop.errors import DesktopError
 
+PARTS = Path(__file__).resolve().parents[2] / "images" / "parts"
+
 
 @pytest.fixture
 def server_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -100,12 +102,71 @@ class TestAccount:
         account.record(tmp_path / "extrausers", "alice", 1000680000, 1000680000, Path("/home/alice"))
 
         passwd = (tmp_path / "extrausers" / "passwd").read_text()
-        assert passwd == "alice:x:1000680000:1000680000:alice:/home/alice:/bin/bash\n"
+        assert passwd == "alice:*:1000680000:1000680000:alice:/home/alice:/bin/bash\n"
 
-    def test_the_account_has_no_password(self, tmp_path: Path) -> None:
+    def test_passwords_are_looked_for_in_the_image_alone(self, tmp_path: Path) -> None:
+        """Without root, the list is the user's own to write."""
         account.record(tmp_path / "extrausers", "alice", 9000, 9000, Path("/home/alice"))
 
-        assert (tmp_path / "extrausers" / "shadow").read_text().split(":")[:2] == ["alice", "*"]
+        assert {file.name for file in (tmp_path / "extrausers").iterdir()} == {"passwd", "group"}
+        configured = (PARTS / "set-up.sh").read_text()
+        assert "s/^(passwd|group):[[:space:]]*/" in configured
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="what root makes of a folder can be seen by root alone")
+class TestRunAsRoot:
+    USER = 9000
+
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Path:
+        """A volume as the manager mounts it: everybody may write, and nobody is kept from others' entries."""
+        folder = tmp_path / "run"
+        folder.mkdir()
+        folder.chmod(0o777)
+        return folder
+
+    def test_the_user_cannot_replace_what_root_trusts(self, run: Path) -> None:
+        folders.secure(run)
+
+        assert (run.stat().st_uid, run.stat().st_mode & 0o7777) == (0, 0o755)
+
+    def test_what_the_user_has_put_there_is_gone(self, run: Path, tmp_path: Path) -> None:
+        planted = run / "systemd" / "system" / "kvdi-desktop.target.wants"
+        planted.mkdir(parents=True)
+        (planted / "own.service").write_text("[Service]")
+        victim = tmp_path / "victim"
+        victim.mkdir()
+        (run / "user").symlink_to(victim)
+        (run / "kvdi-desktop").mkdir()
+        for path in (run / "systemd", run / "kvdi-desktop"):
+            os.chown(path, self.USER, self.USER)
+
+        folders.secure(run)
+
+        assert sorted(run.iterdir()) == []
+        assert victim.exists()
+
+    def test_what_root_and_sidecars_have_made_stays(self, run: Path) -> None:
+        (run / "user").mkdir()
+        (run / "docker.sock").touch()
+
+        folders.secure(run)
+
+        assert {path.name for path in run.iterdir()} == {"user", "docker.sock"}
+
+    def test_no_folder_behind_a_link_is_given_away(self, run: Path, tmp_path: Path) -> None:
+        victim = tmp_path / "victim"
+        victim.mkdir()
+        (run / "user").mkdir()
+        link = run / "user" / str(self.USER)
+        link.symlink_to(victim)
+        os.chown(link, self.USER, self.USER, follow_symlinks=False)
+
+        folders.give(link, self.USER, self.USER)
+        chosen = folders.runtime(self.USER, self.USER, run, tmp_path)
+
+        assert victim.stat().st_uid == 0
+        assert chosen == tmp_path / f"runtime-{self.USER}"
 
 
 class TestHome:

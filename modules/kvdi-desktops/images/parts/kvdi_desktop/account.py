@@ -43,10 +43,9 @@ def record(folder: Path, name: str, uid: int, gid: int, home: Path) -> None:
     listed_gid = gid if gid >= LOWEST_ID else DEFAULT_UID
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
-    _replace(folder / "passwd", f"{name}:x:{uid}:{listed_gid}:{name}:{home}:{SHELL}\n")
+    # No password fits. It says so itself: passwords are never looked for here (see set-up.sh).
+    _replace(folder / "passwd", f"{name}:*:{uid}:{listed_gid}:{name}:{home}:{SHELL}\n")
     _replace(folder / "group", f"{name}:x:{listed_gid}:\n")
-    # No password fits; an account that is not listed at all could not use sudo.
-    _replace(folder / "shadow", f"{name}:*:19000:0:99999:7:::\n")
 
 
 def _replace(path: Path, text: str) -> None:

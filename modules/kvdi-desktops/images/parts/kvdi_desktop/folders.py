@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 from pathlib import Path
 
 from .errors import DesktopError, say
 
 RUN = Path("/run")
 TEMPORARY = Path("/tmp")  # noqa: S108 - the manager mounts it for the desktop alone
+# What root's programs read: units, accounts, sudo's rules.
+_TRUSTED = ("systemd", "kvdi-desktop", "user", "log")
+
+
+def secure(run: Path = RUN) -> None:
+    """As root, keep the user from replacing what root's programs trust in `/run`.
+
+    The manager mounts a volume there that everybody may write, and that outlives the container: units, sudo's
+    rules or links that the user has put into it would be obeyed by the next start. Sidecars' sockets stay.
+    """
+    try:
+        os.chown(run, 0, 0)
+        run.chmod(0o755)
+        for name in _TRUSTED:
+            _remove_unless_roots(run / name)
+    except OSError as error:
+        say(f"{run} cannot be kept from the user: {error.strerror}")
+
+
+def _remove_unless_roots(path: Path) -> None:
+    if not os.path.lexists(path):
+        return
+    found = path.lstat()
+    if stat.S_ISDIR(found.st_mode):
+        if found.st_uid != 0:
+            shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def state(uid: int, run: Path = RUN) -> Path | None:
@@ -45,11 +75,15 @@ def runtime(uid: int, gid: int, run: Path = RUN, temporary: Path = TEMPORARY) ->
 
 
 def give(folder: Path, uid: int, gid: int) -> None:
-    """As root, let the user make sockets in the folder: never below it, and never in a shared one."""
+    """As root, let the user make sockets in the folder: never below it, and never in a shared one.
+
+    A link is left alone: it could lead to a folder of root's.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if folder.stat().st_uid == 0 and folder.stat().st_mode & 0o002 == 0:
-            os.chown(folder, uid, gid)
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and found.st_mode & 0o002 == 0:
+            os.chown(folder, uid, gid, follow_symlinks=False)
     except OSError as error:
         say(f"the folder {folder} cannot be given to uid {uid}: {error.strerror}")
 
@@ -66,8 +100,10 @@ def _own(folder: Path, uid: int, gid: int) -> str | None:
     try:
         folder.parent.mkdir(exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        if os.geteuid() == 0 and not folder.is_symlink():
-            os.chown(folder, uid, gid)
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            return "it is no folder"
+        if os.geteuid() == 0:
+            os.chown(folder, uid, gid, follow_symlinks=False)
     except OSError as error:
         return error.strerror
     return None if folder.lstat().st_uid == uid else "it is somebody else's"

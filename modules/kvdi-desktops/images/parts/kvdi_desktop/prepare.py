@@ -23,6 +23,8 @@ def prepare(settings: Settings, variables: Mapping[str, str]) -> tuple[dict[str,
     Raises:
         DesktopError: the desktop cannot work.
     """
+    if os.geteuid() == 0:
+        folders.secure()
     own = folders.state(settings.uid)
     runtime = folders.runtime(settings.uid, settings.gid)
     chosen = home.prepare(
