@@ -6,6 +6,7 @@ the container's first process began to the moment at which a client has the whol
 
 import gzip
 import os
+import signal
 import statistics
 import subprocess
 import time
@@ -24,6 +25,9 @@ from localcloud.services import Services
 
 from .result import Goal, Report, Result
 
+# The manager's hook sends the second; to systemd, the first says that it shall start itself anew (systemd(1)).
+_HOOK = signal.SIGRTMIN + 3
+STOP_SIGNALS = {Family.SUPERVISORD: (int(signal.SIGTERM), _HOOK), Family.SYSTEMD: (_HOOK,)}
 REFERENCE = (1280, 720)  # pixels: the size in which a desktop starts
 CALIBRATIONS = 5
 MEGABYTE = 1_000_000
@@ -62,14 +66,15 @@ class Lab:
                 found.append(time.time() - desktop.started_at + self.bias)
         return found
 
-    def stops(self, name: str, runs: int) -> list[float]:
-        """Seconds from the manager's signal to the end of the container."""
+    def stops(self, name: str, runs: int, finished: Callable[[Pod], None]) -> list[float]:
+        """Seconds from each documented signal, sent when `finished` has seen enough, to the container's end."""
         launch = self.launch(name)
         found = []
-        for _ in range(runs):
-            with pod.running(self.docker, launch) as desktop:
-                desktop.connect().close()
-                found.append(desktop.signal(desktop.stop_signal))
+        for number in STOP_SIGNALS[launch.family]:
+            for _ in range(runs):
+                with pod.running(self.docker, launch) as desktop:
+                    finished(desktop)
+                    found.append(desktop.signal(number))
         return found
 
     def gzip_megabytes(self, name: str) -> float:
@@ -139,9 +144,15 @@ def _report(lab: Lab, runs: int, progress: Progress) -> Report:
                 Result(name, "MB", lab.gzip_megabytes(image), Goal("ours", "<=", most), PEER_SIZES)
             )
     stops: list[float] = []
-    for image in ("debian-supervisord-base", "debian-systemd-base", "debian-supervisord-xfce4"):
+    for image, finished in (
+        ("debian-supervisord-base", _first_frame),
+        ("debian-systemd-base", _first_frame),
+        ("debian-supervisord-xfce4", _first_frame),  # while it starts
+        ("debian-supervisord-xfce4", _painted_xfce4),
+        ("debian-systemd-xfce4", _painted_xfce4),
+    ):
         with progress.step(f"{image}: stops"):
-            stops += lab.stops(image, max(runs // 10, 3))
+            stops += lab.stops(image, max(runs // 10, 3), finished)
     slowest = Result(
         "stop_s", "s", max(stops), Goal("ours", "<=", 1.0), {}, {"ours": (min(stops), max(stops))}
     )
@@ -149,7 +160,8 @@ def _report(lab: Lab, runs: int, progress: Progress) -> Report:
         "p95 of new containers; from the start of the first process to the whole picture at a client. "
         f"The engine notes a start {lab.bias * 1000:+.0f} ms after it: that is added.",
         "Painted: the picture is like the reference picture that the tests keep.",
-        "stop_s: the slowest of base, systemd base and xfce4. Peers' sizes are those that they publish.",
+        "stop_s: the slowest by any documented signal, of base and Xfce in both families, Xfce painted and while it "
+        "starts. Peers' sizes are those that they publish.",
     )
     return Report([*results, slowest], _versions(lab), notes)
 
