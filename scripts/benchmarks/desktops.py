@@ -25,7 +25,7 @@ from localcloud.services import Services
 
 from .result import Goal, Report, Result
 
-# The manager's hook sends the second; to systemd, the first says that it shall start itself anew (systemd(1)).
+# The manager's hook sends the second; to systemd, the first says: start yourself anew (systemd(1)).
 _HOOK = signal.SIGRTMIN + 3
 STOP_SIGNALS = {Family.SUPERVISORD: (int(signal.SIGTERM), _HOOK), Family.SYSTEMD: (_HOOK,)}
 REFERENCE = (1280, 720)  # pixels: the size in which a desktop starts
@@ -67,7 +67,7 @@ class Lab:
         return found
 
     def stops(self, name: str, runs: int, finished: Callable[[Pod], None]) -> list[float]:
-        """Seconds from each documented signal, sent when `finished` has seen enough, to the container's end."""
+        """Seconds from each documented signal, sent when `finished` is content, to the container's end."""
         launch = self.launch(name)
         found = []
         for number in STOP_SIGNALS[launch.family]:
@@ -160,8 +160,8 @@ def _report(lab: Lab, runs: int, progress: Progress) -> Report:
         "p95 of new containers; from the start of the first process to the whole picture at a client. "
         f"The engine notes a start {lab.bias * 1000:+.0f} ms after it: that is added.",
         "Painted: the picture is like the reference picture that the tests keep.",
-        "stop_s: the slowest by any documented signal, of base and Xfce in both families, Xfce painted and while it "
-        "starts. Peers' sizes are those that they publish.",
+        "stop_s: the slowest by any documented signal, of base and Xfce in both families, painted and "
+        "while it starts. Peers' sizes are those that they publish.",
     )
     return Report([*results, slowest], _versions(lab), notes)
 
