@@ -1,8 +1,10 @@
 #!/bin/bash
 # Adds one desktop to the image, or makes the base, in two steps: its packages, which are recorded, and its
-# processes and files. Each step removes what would differ from build to build.
+# processes and files. Each step removes what would differ from build to build. An image that stands on one of
+# these adds packages of its own, recorded too.
 #
 #   install.sh packages|set-up DESKTOP
+#   install.sh add PACKAGE...
 #
 # shellcheck source-path=SCRIPTDIR
 # Reads: SYSTEM and FAMILY (the base records them for the images on top of it), OS_PACKAGES_MIRROR.
@@ -44,12 +46,6 @@ read_system() {
         fail "the base image is ${PRETTY_NAME:-unknown}, without the package manager $PACKAGE_MANAGER that" \
             "images of the system $SYSTEM are made with: give a base image of $SYSTEM"
     fi
-}
-
-install_listed() {
-    local packages
-    read -r -a packages <<<"$(listed "$@")"
-    [[ ${#packages[@]} -eq 0 ]] || install_packages "${packages[@]}"
 }
 
 # What a desktop adds for this family, at its place in the file system.
@@ -99,8 +95,18 @@ cache_fonts() {
     fc-cache --force --system-only
 }
 
+add_listed() {
+    local desktop=$1 packages
+    read -r -a packages <<<"$(
+        listed "$RECORDS/$desktop/packages/$SYSTEM.txt" "$RECORDS/$desktop/packages/$SYSTEM-$FAMILY.txt"
+    )"
+    add_packages "$desktop" "${packages[@]}"
+}
+
+# For a desktop, or for none of them.
 add_packages() {
     local desktop=$1 begin
+    shift
     begin=$(mktemp)
     [[ -z ${OS_PACKAGES_MIRROR:-} ]] || use_mirror "$OS_PACKAGES_MIRROR"
     [[ $desktop != base ]] || leave_documents_out
@@ -109,7 +115,7 @@ add_packages() {
         leave_out_what_weighs
         make_locales
     fi
-    install_listed "$RECORDS/$desktop/packages/$SYSTEM.txt" "$RECORDS/$desktop/packages/$SYSTEM-$FAMILY.txt"
+    [[ $# -eq 0 ]] || install_packages "$@"
     restore_sources
     record
     cache_fonts
@@ -156,12 +162,15 @@ clean() {
 }
 
 main() {
-    local phase=$1 desktop=$2
+    [[ $# -ge 2 ]] || fail "give packages DESKTOP, set-up DESKTOP, or add PACKAGE..."
+    local phase=$1
+    shift
     read_system
     case $phase in
-    packages) add_packages "$desktop" ;;
-    set-up) set_up "$desktop" ;;
-    *) fail "there is no phase \"$phase\": give packages or set-up" ;;
+    packages) add_listed "$1" ;;
+    set-up) set_up "$1" ;;
+    add) add_packages "" "$@" ;;
+    *) fail "there is no phase \"$phase\": give packages, set-up or add" ;;
     esac
     clean
 }

@@ -10,6 +10,7 @@ from desktops import pod
 from desktops.docker import Docker
 from desktops.images import Workshop
 from desktops.launch import Family, Launch
+from records import assert_recorded
 
 pytestmark = pytest.mark.engine
 
@@ -43,6 +44,7 @@ def test_the_example_adds_an_application_and_a_process(
 
     with pod.running(docker, Launch(extended, Family(family), restricted=True)) as desktop:
         desktop.connect().close()
+        assert_recorded(desktop)
         # The shell in it gives the window a title of its own; its class stays.
         wait_for_window(desktop, '"xterm" "XTerm"')
         killed = desktop.programs("xterm")
