@@ -40,7 +40,8 @@ def test_every_spelling(text: str, address: UnixAddress | TcpAddress) -> None:
 @pytest.mark.parametrize(
     "text",
     ["display.sock", "/run/kvdi/", "tcp://127.0.0.1", "tcp://127.0.0.1:0", "tcp://127.0.0.1:70000",
-     "tcp://desktop.example:5900", "tcp://127.0.0.1:5900x", "unix://x", "/" + "x" * 107],
+     "tcp://desktop.example:5900", "tcp://127.0.0.1:5900x", "unix://x", "/" + "x" * 107,
+     "tcp://127.0.0.1:" + "5" * 5000],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_by_the_variables_name(text: str) -> None:
     with pytest.raises(ParameterError, match="VNC_SOCK_ADDR"):

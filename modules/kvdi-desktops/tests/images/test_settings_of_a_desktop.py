@@ -39,7 +39,7 @@ def test_root_hands_over_to_the_uid_that_is_asked_for() -> None:
     assert settings(uid=0, UID="4711").uid == 4711
 
 
-@pytest.mark.parametrize("uid", ["0", "-1", "abc", "99999999999"])
+@pytest.mark.parametrize("uid", ["0", "-1", "abc", "99999999999", "9" * 5000])
 def test_what_is_no_users_uid(uid: str, log: pytest.CaptureFixture[str]) -> None:
     assert settings(uid=0, UID=uid).uid == 9000
     assert f"UID is {uid!r}" in log.readouterr().err

@@ -1,15 +1,29 @@
 """What a start makes: sockets, account, home, folders, the server's command line, systemd's units."""
 
+import errno
 import os
 import socket
 from pathlib import Path
 
 import pytest
-from kvdi_desktop import account, environment, folders, home, main, settings, sockets, systemd, vnc
+from kvdi_desktop import (
+    account,
+    display,
+    environment,
+    folders,
+    home,
+    main,
+    prepare,
+    settings,
+    sockets,
+    systemd,
+    vnc,
+)
 from kvdi_desktop.address import TcpAddress, UnixAddress
 from kvdi_desktop.errors import DesktopError
 
 PARTS = Path(__file__).resolve().parents[2] / "images" / "parts"
+Session = pytest.MonkeyPatch  # changes the environment of a desktop's program
 
 
 @pytest.fixture
@@ -207,6 +221,15 @@ class TestHome:
         assert used == tmp_path / "spare"
         assert "cannot be used" in capsys.readouterr().err
 
+    def test_without_a_place_for_the_spare_one_there_is_no_desktop(
+        self, tmp_path: Path, skeleton: Path
+    ) -> None:
+        (tmp_path / "file").write_text("")
+        (tmp_path / "spare").write_text("")
+
+        with pytest.raises(DesktopError, match=r"spare cannot be the home either: .*mount a writable"):
+            self.prepare(tmp_path / "file" / "alice", tmp_path, skeleton)
+
 
 class TestFolders:
     def test_the_users_folder_lies_in_run(self, tmp_path: Path) -> None:
@@ -274,6 +297,24 @@ class TestSystemd:
             systemd.boot({}, claim=-1)
 
 
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """The environment of a desktop's program, where everything that it waits for answers."""
+    monkeypatch.setattr(display, "wait_for", lambda *_: None)
+    monkeypatch.setenv("DISPLAY", ":1")
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path / 'bus'}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # What is tested leaves this folder.
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was said: no more than one line, whatever happened."""
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
 class TestCommand:
     @pytest.mark.parametrize("arguments", [[], ["fly"]])
     def test_a_wrong_command_names_the_right_ones(
@@ -285,3 +326,79 @@ class TestCommand:
     def test_a_start_takes_no_arguments(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main.main(["start", "bash"]) == 2
         assert "bash" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("missing", ["DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "HOME"])
+    def test_a_session_outside_a_desktop_names_what_it_misses(
+        self, session: Session, missing: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        session.delenv(missing)
+
+        assert main.main(["session", "xterm"]) == 1
+        assert one_line(capsys).startswith(f"kvdi-desktop: error: {missing} is not set")
+
+    def test_a_display_that_is_no_number_is_named(
+        self, session: Session, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        session.setenv("DISPLAY", "elsewhere:0")
+
+        assert main.main(["session", "xterm"]) == 1
+        assert "DISPLAY is 'elsewhere:0'" in one_line(capsys)
+
+    @pytest.mark.usefixtures("session")
+    def test_a_program_that_is_not_there_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main.main(["session", "xtrem"]) == 1
+        assert "xtrem cannot be run: No such file or directory" in one_line(capsys)
+
+    def test_a_home_that_has_vanished_is_named(
+        self, session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        session.setenv("HOME", str(tmp_path / "gone"))
+
+        assert main.main(["session", "true"]) == 1
+        assert f"the home {tmp_path / 'gone'} cannot be entered" in one_line(capsys)
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (OSError(errno.ENOSPC, "No space left on device", "/run/x"), "/run/x: No space left on device"),
+            (KeyError("SHELL"), "KeyError: 'SHELL'"),
+            (ValueError("too many digits"), "ValueError: too many digits"),
+        ],
+    )
+    def test_what_nobody_foresaw_is_one_line_too(
+        self,
+        error: Exception,
+        said: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def fail(_: object) -> int:
+            raise error
+
+        monkeypatch.setitem(main.COMMANDS, "start", fail)
+
+        assert main.main(["start"]) == 1
+        assert f"error: start failed: {said}; " in one_line(capsys)
+
+
+class TestPreparation:
+    def test_what_cannot_be_written_down_ends_no_desktop(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        own_display = display.Display(7, claim=-1)
+        monkeypatch.setattr(folders, "state", lambda *_: tmp_path)
+        monkeypatch.setattr(folders, "runtime", lambda *_: tmp_path)
+        monkeypatch.setattr(folders, "give", lambda *_: None)
+        monkeypatch.setattr(display, "choose", lambda *_: own_display)
+        monkeypatch.setattr(account, "record", full)
+        variables = {"USER": "alice", "HOME": str(tmp_path), "DISPLAY_SOCK_ADDR": f"{tmp_path}/display.sock"}
+        read = settings.read(variables, os.getuid(), os.getgid())
+
+        # As whoever runs the tests: root would become the desktop's user.
+        _, chosen = prepare.prepare(read._replace(uid=os.getuid(), gid=os.getgid()), variables)
+
+        assert chosen is own_display
+        assert f"{tmp_path} cannot be written (No space left on device)" in capsys.readouterr().err

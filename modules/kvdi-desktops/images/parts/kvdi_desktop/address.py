@@ -59,11 +59,16 @@ def _tcp(rest: str, text: str, name: str) -> TcpAddress:
     host, colon, port = rest.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     host = "127.0.0.1" if host == "localhost" else host
-    if not colon or not port.isdecimal() or not 1 <= int(port) <= 65535 or not _is_host(host):
+    if not colon or not _is_port(port) or not _is_host(host):
         raise ParameterError(
             f"{name} is {text!r}: give a socket's absolute path, or tcp://HOST:PORT with an IP address"
         )
     return TcpAddress("" if host in ("0.0.0.0", "::") else host, int(port))  # noqa: S104 - asked for
+
+
+def _is_port(text: str) -> bool:
+    # The number of digits first: Python refuses to read thousands of them.
+    return text.isdecimal() and len(text) <= len("65535") and 1 <= int(text) <= 65535
 
 
 def _is_host(host: str) -> bool:

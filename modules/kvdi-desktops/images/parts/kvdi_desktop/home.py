@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import folders
-from .errors import say
+from .errors import DesktopError, say
 from .privilege import acting_as
 
 SKELETONS = (Path("/etc/skel"), Path("/usr/share/kvdi-desktops/skel"))
@@ -25,6 +25,9 @@ def prepare(home: Path, uid: int, gid: int, spare: Path, skeletons: Iterable[Pat
 
     Returns:
         the home; `spare` when the wanted one cannot be used.
+
+    Raises:
+        DesktopError: `spare` cannot be made either.
     """
     if os.geteuid() == 0:
         folders.give(home, uid, gid)  # a fresh volume is root's
@@ -34,14 +37,23 @@ def prepare(home: Path, uid: int, gid: int, spare: Path, skeletons: Iterable[Pat
             say(
                 f"the home {home} cannot be used: {problem}; {spare} is the home, and ends with the container"
             )
-            home = spare
-            home.mkdir(mode=0o700, exist_ok=True)
+            home = _spare(spare)
         try:
             for skeleton in skeletons:
                 _fill(skeleton, home)
         except OSError as error:
             say(f"the home {home} lacks its first files: {error.strerror}")
     return home
+
+
+def _spare(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise DesktopError(
+            f"{folder} cannot be the home either: {error.strerror}; mount a writable home or {folder.parent}"
+        ) from None
+    return folder
 
 
 def _problem(home: Path) -> str:

@@ -67,7 +67,7 @@ def serve_vnc(_: Sequence[str]) -> int:
 
 def serve_audio(_: Sequence[str]) -> int:
     """Become the sound server, unless there is one."""
-    audio.run(Path(os.environ["PULSE_SERVER"].removeprefix("unix:")))
+    audio.run(Path(prepare.made(os.environ, "PULSE_SERVER").removeprefix("unix:")))
     return 0
 
 
@@ -76,11 +76,21 @@ def session(arguments: Sequence[str]) -> int:
     if not arguments:
         raise ParameterError("session: give the program to run")
     display.wait_for(display.socket(prepare.display_number(os.environ)), display.START_SECONDS)
-    display.wait_for(
-        Path(os.environ["DBUS_SESSION_BUS_ADDRESS"].removeprefix("unix:path=")), display.START_SECONDS
-    )
-    os.chdir(os.environ["HOME"])
-    os.execvp(arguments[0], list(arguments))  # noqa: S606 - the program takes this process's place
+    bus = prepare.made(os.environ, "DBUS_SESSION_BUS_ADDRESS")
+    display.wait_for(Path(bus.removeprefix("unix:path=")), display.START_SECONDS)
+    home = prepare.home_of(os.environ)
+    try:
+        os.chdir(home)
+    except OSError as error:
+        raise DesktopError(
+            f"the home {home} cannot be entered: {error.strerror}; it is made when the desktop starts"
+        ) from None
+    try:
+        os.execvp(arguments[0], list(arguments))  # noqa: S606 - the program takes this process's place
+    except OSError as error:
+        raise DesktopError(
+            f"session: {arguments[0]} cannot be run: {error.strerror}; check its name in the process's file"
+        ) from None
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -102,6 +112,18 @@ def main(arguments: Sequence[str]) -> int:
     except DesktopError as error:
         say(f"error: {error}")
         return error.exit_status
+    except (OSError, KeyError, ValueError) as error:
+        say(f"error: {_in_one_line(arguments[0], error)}")
+        return DesktopError.exit_status
+
+
+def _in_one_line(command: str, error: OSError | KeyError | ValueError) -> str:
+    """One line for what no step has words of its own for: a log is no place for a traceback."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        reason = f"{place}{error.strerror or error}"
+        return f"{command} failed: {reason}; make sure that it is there, with room and rights"
+    return f"{command} failed: {type(error).__name__}: {error}; check the container's variables and files"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import account, display, environment, folders, home, vnc
 from .address import UnixAddress
-from .errors import say
+from .errors import DesktopError, say
 from .privilege import acting_as
 from .settings import Settings
 
@@ -31,8 +31,7 @@ def prepare(settings: Settings, variables: Mapping[str, str]) -> tuple[dict[str,
         settings.home, settings.uid, settings.gid, folders.TEMPORARY / f"home-{settings.uid}"
     )
     if own:
-        account.record(own / "extrausers", settings.user, settings.uid, settings.gid, chosen)
-        folders.home_link(own, chosen)
+        _record(own, settings, chosen)
     if os.geteuid() == 0:
         for folder in _socket_folders(settings):
             folders.give(folder, settings.uid, settings.gid)
@@ -44,6 +43,15 @@ def prepare(settings: Settings, variables: Mapping[str, str]) -> tuple[dict[str,
         f"display :{number} for {settings.user} (uid {settings.uid}) at {_described(settings)}, home {chosen}"
     )
     return environment.session(settings, chosen, runtime, number, variables.get("PATH", "")), own_display
+
+
+def _record(folder: Path, settings: Settings, home: Path) -> None:
+    """Write down what other programs look up; a desktop without it works, so it does not end here."""
+    try:
+        account.record(folder / "extrausers", settings.user, settings.uid, settings.gid, home)
+        folders.home_link(folder, home)
+    except OSError as error:
+        say(f"{folder} cannot be written ({error.strerror}): uid {settings.uid} may have no name; make room")
 
 
 def _socket_folders(settings: Settings) -> list[Path]:
@@ -59,10 +67,34 @@ def _described(settings: Settings) -> str:
 
 
 def display_number(variables: Mapping[str, str]) -> int:
-    """The number in DISPLAY, as `prepare` has set it."""
-    return int(variables["DISPLAY"].removeprefix(":"))
+    """The number in DISPLAY, as `prepare` has set it.
+
+    Raises:
+        DesktopError: there is no such number.
+    """
+    text = made(variables, "DISPLAY")
+    try:
+        return int(text.removeprefix(":"))
+    except ValueError:
+        raise DesktopError(f"DISPLAY is {text!r}, and no number of a desktop here such as :1") from None
 
 
 def home_of(variables: Mapping[str, str]) -> Path:
-    """The home, as `prepare` has set it."""
-    return Path(variables["HOME"])
+    """The home, as `prepare` has set it.
+
+    Raises:
+        DesktopError: there is none.
+    """
+    return Path(made(variables, "HOME"))
+
+
+def made(variables: Mapping[str, str], name: str) -> str:
+    """The variable's value, which a start has set for every process of the desktop.
+
+    Raises:
+        DesktopError: it is missing, as for a process that somebody else started.
+    """
+    value = variables.get(name)
+    if not value:
+        raise DesktopError(f"{name} is not set: the desktop's own processes have it, so start this as one")
+    return value

@@ -12,6 +12,7 @@ from .errors import say
 
 LANGUAGES = Path("/usr/lib/locale")
 DEFAULT_LANGUAGE = "C.UTF-8"
+_UID_DIGITS = 10  # Python refuses to read numbers of thousands of digits
 _LAYOUT = re.compile(r"[A-Za-z0-9_,:()+-]{1,128}", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z0-9_.@-]{1,64}", re.ASCII)
 KEYBOARD = {
@@ -68,7 +69,7 @@ def read(environment: Mapping[str, str], uid: int, gid: int, languages: Path = L
 
 
 def _uid(text: str) -> int:
-    if text.isdecimal() and 0 < int(text) < 2**32 - 1:
+    if text.isdecimal() and len(text) <= _UID_DIGITS and 0 < int(text) < 2**32 - 1:
         return int(text)
     if text:
         say(f"UID is {text!r}, which is no user's number: it is taken for {account.DEFAULT_UID}")
