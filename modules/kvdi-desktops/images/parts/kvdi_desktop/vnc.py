@@ -14,7 +14,9 @@ from .errors import DesktopError, say
 
 PROGRAMS = ("Xtigervnc", "Xvnc")  # Debian's name, and everybody else's
 DEFAULT_GEOMETRY = "1280x720"
-_GEOMETRY = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}", re.ASCII)
+_GEOMETRY = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})", re.ASCII)
+# Pixels of a side. X ends at 32767, where a screen takes 4 GiB; with less than 64, nothing can be done.
+SHORTEST, LONGEST = 64, 16384
 NO = ("0", "false", "no", "off")
 
 
@@ -90,9 +92,19 @@ def _listen(address: UnixAddress | TcpAddress) -> list[str]:
 
 def _geometry(environment: Mapping[str, str]) -> str:
     text = environment.get("DESKTOP_GEOMETRY", "")
-    if text and not _GEOMETRY.fullmatch(text):
-        say(f"DESKTOP_GEOMETRY is {text!r}, not WIDTHxHEIGHT: it is taken for {DEFAULT_GEOMETRY}")
-    return text if _GEOMETRY.fullmatch(text) else DEFAULT_GEOMETRY
+    if _is_geometry(text):
+        return text
+    if text:
+        say(
+            f"DESKTOP_GEOMETRY is {text!r}, not WIDTHxHEIGHT with {SHORTEST} to {LONGEST} pixels each: "
+            f"it is taken for {DEFAULT_GEOMETRY}"
+        )
+    return DEFAULT_GEOMETRY
+
+
+def _is_geometry(text: str) -> bool:
+    found = _GEOMETRY.fullmatch(text)
+    return found is not None and all(SHORTEST <= int(side) <= LONGEST for side in found.groups())
 
 
 def _set_keyboard_later(number: int, keyboard: Sequence[str]) -> None:
