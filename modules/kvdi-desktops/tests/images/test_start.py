@@ -37,6 +37,12 @@ def server_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
+def write_on_a_full_disk(path: Path, _: bytes) -> int:
+    """The file is made, for that takes no room; what is written into it has none."""
+    path.touch()
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 class TestSockets:
     def test_what_a_killed_server_left_is_removed(self, tmp_path: Path) -> None:
         path = tmp_path / "display.sock"
@@ -97,12 +103,26 @@ class TestServer:
 
     @pytest.mark.usefixtures("server_program")
     @pytest.mark.parametrize(
-        ("value", "geometry"), [("1920x1080", "1920x1080"), ("", "1280x720"), ("-1x5", "1280x720")]
+        ("value", "geometry"),
+        [("1920x1080", "1920x1080"), ("64x64", "64x64"), ("16384x16384", "16384x16384"), ("", "1280x720")],
     )
-    def test_the_size_before_a_client_comes(self, value: str, geometry: str) -> None:
+    def test_the_size_before_a_client_comes(
+        self, value: str, geometry: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         command = vnc.command(1, TcpAddress("", 5900), {"DESKTOP_GEOMETRY": value}, Path("/home/alice"))
 
         assert command[command.index("-geometry") + 1] == geometry
+        assert capsys.readouterr().err == ""
+
+    @pytest.mark.usefixtures("server_program")
+    @pytest.mark.parametrize("value", ["-1x5", "99999x99999", "16385x768", "1024x16385", "63x768", "1024x10"])
+    def test_a_size_that_no_screen_has_gives_way_to_the_default(
+        self, value: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = vnc.command(1, TcpAddress("", 5900), {"DESKTOP_GEOMETRY": value}, Path("/home/alice"))
+
+        assert command[command.index("-geometry") + 1] == "1280x720"
+        assert f"DESKTOP_GEOMETRY is {value!r}" in capsys.readouterr().err
 
     def test_an_image_without_a_server(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
@@ -210,6 +230,24 @@ class TestHome:
 
         assert (restored / ".profile").read_text() == "mine"
         assert not (tmp_path / "elsewhere").exists()
+
+    def test_one_that_was_full_gets_its_first_files_later(
+        self,
+        tmp_path: Path,
+        skeleton: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        with monkeypatch.context() as full:
+            full.setattr(Path, "write_bytes", write_on_a_full_disk)
+            made = self.prepare(tmp_path / "alice", tmp_path, skeleton)
+        assert [path for path in made.rglob("*") if path.is_file()] == []
+        assert "lacks its first files: No space left on device" in capsys.readouterr().err
+
+        self.prepare(tmp_path / "alice", tmp_path, skeleton)
+
+        assert {path.name for path in made.rglob("*")} == {".profile", ".config", "settings"}
+        assert (made / ".profile").read_text() == "new"
 
     def test_one_that_cannot_be_used_gives_way(
         self, tmp_path: Path, skeleton: Path, capsys: pytest.CaptureFixture[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -77,4 +78,16 @@ def _fill(skeleton: Path, home: Path) -> None:
         if source.is_dir():
             target.mkdir()
         else:
-            target.write_bytes(source.read_bytes())
+            _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the file whole or not at all: the next start would leave an empty one, as if it was the user's."""
+    new = target.with_name(f"{target.name}.kvdi-new")
+    try:
+        new.write_bytes(source.read_bytes())
+        new.replace(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise
