@@ -7,12 +7,16 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from kvdi_desktop import display
 from kvdi_desktops.catalogue import Catalogue, Image
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 CATALOGUE = Catalogue.load(IMAGES)
 DESKTOPS = sorted(CATALOGUE.desktops)
 CHILDREN = [name for name in DESKTOPS if name != "base"]
+# How long a VNC server waits for its display at most (display.wait_until_free): its last look at two sockets
+# may take a second each, and the start of Python takes its time on a busy machine.
+ATTEMPT_SECONDS = display.START_SECONDS + 1 + 2 + 3
 ENDINGS = {"supervisord": ".conf", "systemd": ".service"}
 
 
@@ -51,6 +55,31 @@ def test_units_of_systemd_are_restarted_and_enabled(desktop: str) -> None:
 
         assert re.search(r"^Restart=(always|on-failure)$", text, re.MULTILINE)
         assert "WantedBy=default.target" in text
+
+
+def test_a_server_that_never_gets_its_display_is_given_up_by_supervisord() -> None:
+    """An attempt that lasts longer than `startsecs` counts as a start, and their count begins anew."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(IMAGES / "base" / "processes" / "vnc.conf")
+
+    assert parser["program:vnc"].getint("startsecs", fallback=1) >= ATTEMPT_SECONDS
+
+
+def test_a_server_that_never_gets_its_display_is_given_up_by_systemd() -> None:
+    """All attempts of the burst have to lie in the interval; only then does the container end."""
+    unit = (IMAGES / "base" / "processes" / "kvdi-vnc.service").read_text()
+    defaults = (IMAGES / "parts" / "families" / "systemd" / "user-manager.conf").read_text()
+    pause = seconds_of("RestartSec", unit)
+    burst = re.search(r"^DefaultStartLimitBurst=(\d+)$", defaults, re.MULTILINE)
+    assert burst
+
+    assert seconds_of("StartLimitIntervalSec", unit) >= int(burst[1]) * (ATTEMPT_SECONDS + pause)
+
+
+def seconds_of(setting: str, unit: str) -> int:
+    """The setting's value; 0 where the unit does not have it."""
+    found = re.search(rf"^{setting}=(\d+)s$", unit, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 @pytest.mark.parametrize("desktop", CHILDREN)
