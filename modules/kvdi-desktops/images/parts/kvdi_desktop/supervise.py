@@ -60,7 +60,13 @@ class DesktopSupervisor(supervisord.Supervisor):  # type: ignore[misc]
     def runforever(self) -> None:
         """Run until a signal comes; supervisord itself would wait a second before its first look."""
         events.subscribe(events.ProcessStateFatalEvent, self.give_up)
-        events.subscribe(events.ProcessStateStoppedEvent, self.end_group)
+        for ended in (
+            events.ProcessStateStoppedEvent,
+            # By itself, after a while or right after its start: what it left would soon be there twice.
+            events.ProcessStateExitedEvent,
+            events.ProcessStateBackoffEvent,
+        ):
+            events.subscribe(ended, self.end_group)
         for group in sorted(self.process_groups.values()):
             group.transition()
         super().runforever()
@@ -74,10 +80,14 @@ class DesktopSupervisor(supervisord.Supervisor):  # type: ignore[misc]
             self.failed = True
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def end_group(self, event: events.ProcessStateStoppedEvent) -> None:
-        """A program has stopped when all that it started has: only then comes the one that it needed."""
-        pid = dict(event.extra_values)["pid"]
-        # None for one that was between two attempts.
+    def end_group(self, event: events.ProcessStateEvent) -> None:
+        """A program has ended when all that it started has: only then comes what follows.
+
+        That is the stop of the one that it needed, or its own next start: the new process does not run yet,
+        and is going to have another group.
+        """
+        # The process has just ended, and its group keeps the number; 0 when it was between two attempts.
+        pid = event.process.pid
         running = groups.end(pid, PATIENCE_SECONDS) if pid else []
         if running:
             say(f"started by {event.process.config.name}, and does not end: {', '.join(running)}")
