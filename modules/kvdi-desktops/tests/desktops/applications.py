@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import tones
+from desktops import sidecar
 from desktops.pod import Pod
 
 WINDOW_SECONDS = 60.0
@@ -98,6 +100,34 @@ def paste_on_desktop(pod: Pod) -> str:
     script = f"DISPLAY={pod.display} LANG=C.UTF-8 timeout 20 {CLIP} -selection clipboard -o"
     done = pod.execute("sh", "-c", script)
     return done.stdout if done.returncode == 0 else done.stderr
+
+
+@contextmanager
+def with_sound(pod: Pod, *command: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A program on the desktop that uses the sound server, with pipes."""
+    server = f"--env=PULSE_SERVER=unix:{sidecar.SERVER}"
+    user = f"--user={pod.launch.desktop_uid}"
+    whole = [pod.docker.program, "exec", "--interactive", user, server, pod.container, *command]
+    environment = {**os.environ, **pod.docker.environment}
+    process = subprocess.Popen(whole, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def play_on_desktop(pod: Pod, session: sidecar.Sidecar, played: tones.Samples, rate: int) -> tones.Samples:
+    """An application on the desktop plays a tone; return what of it arrives at the sidecar."""
+    options = ("--format=s16le", f"--rate={rate}", "--channels=1", "--raw")
+    with session.listen(rate) as browser:
+        try:
+            with with_sound(pod, "pacat", "--playback", *options) as player:
+                player.communicate(played.tobytes(), timeout=60)
+                assert player.returncode == 0
+            return tones.heard(browser, rate)
+        finally:
+            browser.kill()
 
 
 def _bring_clip(pod: Pod) -> None:

@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Callable
 
 import pytest
-from applications import copy_on_desktop, event_log
+import tones
+from applications import copy_on_desktop, event_log, paste_on_desktop, play_on_desktop
 from desktops import sidecar
 from desktops.launch import Generation
 from desktops.pod import Pod
@@ -25,11 +26,12 @@ ROOT_BY_MINE = (
     "root:$6$saltsalt$N0Y3deRr3iNNiXBQSXKHJlTphHYbjq3Yyq5krCr6TiwoFZ7I0EpjwLs2iwB8"
     "Z4qqaIxZt15QRHuldPmL..4ej.:19000:0:99999:7:::"
 )
+RATE, SECONDS = 48000, 3.0  # of a tone: Hz, seconds
 ARBITRARY_UID = 1000680000  # such as OpenShift gives a namespace
 
 
 def assert_full_function(desktop: Pod) -> None:
-    """Picture, another size, keyboard, clipboard, sound."""
+    """Picture, another size, keyboard, clipboard both ways, sound."""
     with desktop.connect() as client:
         client.resize(1024, 600)
         assert client.screenshot().shape == (600, 1024, 3)
@@ -39,8 +41,12 @@ def assert_full_function(desktop: Pod) -> None:
             application.wait_for(r"KeyPress event.*\n.*\n.*keysym 0x6b, k\)")
         copy_on_desktop(desktop, "still here")
         client.wait_for_clipboard("still here")
-    with sidecar.attached(desktop):
-        pass
+        client.copy("here too")
+        client.screenshot()
+        assert paste_on_desktop(desktop) == "here too"
+    with sidecar.attached(desktop) as session:
+        arrived = play_on_desktop(desktop, session, tones.tone(RATE, SECONDS), RATE)
+    assert tones.pitch(arrived, RATE) == pytest.approx(tones.FREQUENCY, abs=5)
 
 
 @pytest.mark.parametrize(("uid", "restricted"), [(9000, True), (ARBITRARY_UID, True), (ARBITRARY_UID, False)])

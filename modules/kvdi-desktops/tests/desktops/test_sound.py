@@ -1,14 +1,12 @@
 """Sound between the desktop's programs and kVDI's sidecar, both ways."""
 
-import os
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 import tones
+from applications import play_on_desktop, with_sound
 from desktops import sidecar
 from desktops.pod import Pod
 
@@ -20,34 +18,12 @@ SECONDS = 3.0
 CHUNK = 0.02  # seconds of sound: a microphone sends as it hears
 
 
-@contextmanager
-def on_desktop(pod: Pod, *command: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A program on the desktop, with pipes."""
-    server = f"--env=PULSE_SERVER=unix:{sidecar.SERVER}"
-    user = f"--user={pod.launch.desktop_uid}"
-    whole = [pod.docker.program, "exec", "--interactive", user, server, pod.container, *command]
-    environment = {**os.environ, **pod.docker.environment}
-    process = subprocess.Popen(whole, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def test_a_tone_on_the_desktop_arrives_at_the_sidecar(shared: Callable[[str], Pod], family: str) -> None:
     desktop = shared(f"debian-{family}-base")
     played = tones.tone(RATE, SECONDS)
-    options = ("--format=s16le", f"--rate={RATE}", "--channels=1", "--raw")
 
-    with sidecar.attached(desktop) as session, session.listen(RATE) as browser:
-        try:
-            with on_desktop(desktop, "pacat", "--playback", *options) as player:
-                player.communicate(played.tobytes(), timeout=60)
-                assert player.returncode == 0
-            arrived = tones.heard(browser, RATE)
-        finally:
-            browser.kill()
+    with sidecar.attached(desktop) as session:
+        arrived = play_on_desktop(desktop, session, played, RATE)
 
     assert abs(tones.level(arrived) - tones.level(played)) <= TOLERANCE
     assert tones.pitch(arrived, RATE) == pytest.approx(tones.FREQUENCY, abs=5)
@@ -62,7 +38,7 @@ def test_the_microphone_arrives_at_a_program_on_the_desktop(
     # The default source: a program that records asks for no name.
     options = ("--record", "--format=s16le", f"--rate={rate}", "--channels=1", "--raw", "--latency-msec=50")
 
-    with sidecar.attached(desktop) as session, on_desktop(desktop, "pacat", *options) as recorder:
+    with sidecar.attached(desktop) as session, with_sound(desktop, "pacat", *options) as recorder:
         speaking = threading.Event()
         speaker = threading.Thread(target=_speak, args=(session, spoken, speaking))
         speaker.start()
