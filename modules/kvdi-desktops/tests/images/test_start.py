@@ -398,9 +398,9 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("error", "said"),
         [
-            (OSError(errno.ENOSPC, "No space left on device", "/run/x"), "/run/x: No space left on device"),
-            (KeyError("SHELL"), "KeyError: 'SHELL'"),
-            (ValueError("too many digits"), "ValueError: too many digits"),
+            (OSError(errno.ENOSPC, "No space left on device", "/run/x"), "'/run/x': No space left on device"),
+            (KeyError("SHELL"), "KeyError('SHELL')"),
+            (ValueError("too\nmany digits"), r"ValueError('too\nmany digits')"),
         ],
     )
     def test_what_nobody_foresaw_is_one_line_too(

@@ -83,7 +83,7 @@ def session(arguments: Sequence[str]) -> int:
         os.chdir(home)
     except OSError as error:
         raise DesktopError(
-            f"the home {home} cannot be entered: {error.strerror}; it is made when the desktop starts"
+            f"the home {home} cannot be entered: {error.strerror}; start the desktop again, which makes it"
         ) from None
     try:
         os.execvp(arguments[0], list(arguments))  # noqa: S606 - the program takes this process's place
@@ -120,10 +120,10 @@ def main(arguments: Sequence[str]) -> int:
 def _in_one_line(command: str, error: OSError | KeyError | ValueError) -> str:
     """One line for what no step has words of its own for: a log is no place for a traceback."""
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
+        place = f"{error.filename!r}: " if error.filename else ""
         reason = f"{place}{error.strerror or error}"
         return f"{command} failed: {reason}; make sure that it is there, with room and rights"
-    return f"{command} failed: {type(error).__name__}: {error}; check the container's variables and files"
+    return f"{command} failed: {error!r}; check the container's variables and files"
 
 
 if __name__ == "__main__":
