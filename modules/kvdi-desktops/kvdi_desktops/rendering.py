@@ -13,10 +13,11 @@ from .catalogue import Catalogue, Image
 from .module_outputs import IMAGE_DIGEST_URIS
 from .shared.edge import run
 from .shared.errors import ParameterError
-from .templates import Generation, Options, render
+from .templates import MANAGERS_VARIABLES, Generation, Options, render
 
 PROGRAM = "render_templates.py"
 STDIN = "-"
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SOCKET = re.compile(r"unix:///[^\s/]+(?:/[^\s/]+)+|tcp://[^\s:/]+:\d{1,5}")
 DESCRIPTION = f"""\
 Writes kVDI's templates for the desktop images that the module has published, ready for `kubectl apply -f -`.
@@ -41,6 +42,7 @@ def _render(arguments: argparse.Namespace) -> int:
         allow_file_transfer=arguments.allow_file_transfer,
         dind_image=arguments.dind_image,
         service_account=arguments.service_account,
+        environment=_environment(arguments.env),
     )
     generation = Generation(arguments.generation)
     _check_generation(generation, arguments)
@@ -102,12 +104,25 @@ def _socket(address: str | None) -> str | None:
     return address
 
 
+def _environment(given: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not VARIABLE.fullmatch(name):
+            raise ParameterError(f"--env must be NAME=VALUE, not {text!r}")
+        if name in MANAGERS_VARIABLES:
+            raise ParameterError(f"--env {name}: the manager sets it itself")
+        found[name] = value
+    return found
+
+
 def _check_generation(generation: Generation, arguments: argparse.Namespace) -> None:
     """An option that the generation has no field for is an error: it would have no effect."""
     other = {
         Generation.DESKTOP_TEMPLATE: {
             "--allow-file-transfer": "allow_file_transfer",
             "--dind-image": "dind_image",
+            "--env": "env",
         },
         Generation.TEMPLATE: {"--service-account": "service_account"},
     }[generation]
@@ -155,6 +170,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--socket", metavar="URL", help="unix:///FOLDER/NAME or tcp://HOST:PORT of the display"
+    )
+    parser.add_argument(
+        "--env",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="variable of the desktop, such as LANG=de_DE.UTF-8 (2021; for 2020, set ENV in an image on top)",
     )
     parser.add_argument("--proxy-image", metavar="URI", help="private copy of the manager's sidecar")
     parser.add_argument("--pull-secret", metavar="NAME", action="append", default=[], help="repeatable")

@@ -6,7 +6,7 @@ are those of their custom resource definitions: `kvdi.io/v1alpha1` of July 2020 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -25,6 +25,9 @@ class Generation(StrEnum):
     TEMPLATE = "2021"
 
 
+# The managers' own names (kVDI, apis/meta/v1): a template cannot choose their values.
+SOCKET_VARIABLE = "DISPLAY_SOCK_ADDR"
+MANAGERS_VARIABLES = ("USER", "UID", "HOME", "ENABLE_ROOT", SOCKET_VARIABLE)
 DEFAULT_SOCKETS: Mapping[Generation, str] = {
     Generation.DESKTOP_TEMPLATE: "unix:///var/run/kvdi/vnc.sock",
     Generation.TEMPLATE: "unix:///var/run/kvdi/display.sock",
@@ -43,6 +46,7 @@ class Options:
         allow_file_transfer: whether files go through the browser (2021 only).
         dind_image: Docker-in-Docker beside the desktop (2021 only).
         service_account: of the desktop's pod (2020 only).
+        environment: variables of the desktop (2021 only).
     """
 
     socket: str | None = None
@@ -52,6 +56,16 @@ class Options:
     allow_file_transfer: bool = False
     dind_image: str | None = None
     service_account: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def template_variables(socket: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """What a template of 2021 says of the desktop's environment.
+
+    The manager tells the desktop a socket's path, and says nothing of a port (kVDI, GetDesktopEnvVars).
+    """
+    own = {} if socket.startswith("unix:") else {SOCKET_VARIABLE: socket}
+    return {**own, **environment}
 
 
 def render(images: Sequence[tuple[Image, str]], generation: Generation, options: Options) -> str:
@@ -88,6 +102,8 @@ def _desktop_template(image: Image, uri: str, options: Options) -> dict[str, Any
 
 
 def _template(image: Image, uri: str, options: Options) -> dict[str, Any]:
+    socket = options.socket or DEFAULT_SOCKETS[Generation.TEMPLATE]
+    variables = template_variables(socket, options.environment)
     spec = {
         "imagePullSecrets": _named(options.pull_secrets),
         "desktop": {
@@ -96,10 +112,11 @@ def _template(image: Image, uri: str, options: Options) -> dict[str, Any]:
             "init": image.family,
             "capabilities": list(image.capabilities),
             "allowRoot": options.allow_root,
+            "env": [{"name": name, "value": value} for name, value in variables.items()],
         },
         "proxy": {
             "image": options.proxy_image,
-            "socketAddr": options.socket or DEFAULT_SOCKETS[Generation.TEMPLATE],
+            "socketAddr": socket,
             "pulseServer": PULSE_SERVER if image.description.sound else None,
             "allowFileTransfer": options.allow_file_transfer,
         },

@@ -20,6 +20,7 @@ from localcloud.layout import Layout
 NAMES = ["debian-supervisord-base"]
 LONG_NAMES = ["debian-systemd-base", "debian-supervisord-xfce4", "debian-systemd-xfce4"]
 LONG_NAMES += ["debian-supervisord-openbox", "debian-supervisord-dosbox", "debian-supervisord-kde"]
+MIRROR = "http://deb.debian.org"  # has Debian's two archives where a mirror has to have them
 PACKAGES = "/usr/share/kvdi-desktops/packages.txt"
 
 
@@ -78,3 +79,22 @@ def test_two_builds_are_one_image(workshop: Workshop, engine: Engine, forgetful:
     finally:
         for reference in built:
             engine.remove(reference)
+
+
+def test_a_mirror_is_used_during_the_build_alone(workshop: Workshop, engine: Engine) -> None:
+    image = Catalogue.load(catalogue.FOLDER).images["debian-supervisord-base"]
+    base = workshop.base(image.system)
+    recipe = building.recipe(image, engine.inspect(base, "debian-base-image"), mirror=MIRROR)
+    reference = f"localhost/airgap-test-mirror/base:{os.getpid()}"
+    try:
+        publish.build(engine, recipe, recipe.labels, reference, "debian-base-image")
+
+        assert sources(workshop.docker, reference) == sources(workshop.docker, base)
+    finally:
+        engine.remove(reference)
+
+
+def sources(docker: Docker, image: str) -> str:
+    """Where an image takes packages from, with owners and modes."""
+    look = "cd /etc/apt && stat -c '%n %a %u' . sources.list* && cat sources.list sources.list.d/* 2>&1"
+    return docker.run("run", "--rm", "--user=0", "--entrypoint=sh", image, "-c", f"{look} || true")

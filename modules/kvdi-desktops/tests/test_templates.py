@@ -141,6 +141,30 @@ def test_socket_and_sound_of_2021(capsys: pytest.CaptureFixture[str], outputs: s
     assert item["spec"]["proxy"]["pulseServer"] == "unix:///run/user/9000/pulse/native"
 
 
+def test_a_port_is_told_to_the_desktop_of_2021_which_its_manager_tells_sockets_only(
+    capsys: pytest.CaptureFixture[str], outputs: str
+) -> None:
+    for item in rendered(
+        capsys, "--outputs", outputs, "--generation", "2021", "--socket", "tcp://127.0.0.1:5900"
+    ):
+        assert item["spec"]["proxy"]["socketAddr"] == "tcp://127.0.0.1:5900"
+        assert item["spec"]["desktop"]["env"] == [
+            {"name": "DISPLAY_SOCK_ADDR", "value": "tcp://127.0.0.1:5900"}
+        ]
+
+
+def test_variables_of_the_desktop_stand_in_its_template(
+    capsys: pytest.CaptureFixture[str], outputs: str
+) -> None:
+    german = ["--env", "LANG=de_DE.UTF-8", "--env", "KEYBOARD_LAYOUT=de=x"]
+
+    for item in rendered(capsys, "--outputs", outputs, "--generation", "2021", *german):
+        assert item["spec"]["desktop"]["env"] == [
+            {"name": "LANG", "value": "de_DE.UTF-8"},
+            {"name": "KEYBOARD_LAYOUT", "value": "de=x"},
+        ]
+
+
 @generations
 def test_nobody_is_root_unless_asked_for(
     capsys: pytest.CaptureFixture[str], outputs: str, generation: str
@@ -189,6 +213,10 @@ def test_outputs_that_are_none_end_in_one_message(
             "there is no image `debian-systemd-bose`",
         ),
         (["--generation", "2021", "--socket", "/run/x.sock"], "--socket must be"),
+        (["--generation", "2021", "--env", "LANG"], "--env must be NAME=VALUE, not 'LANG'"),
+        (["--generation", "2021", "--env", "1A=x"], "--env must be NAME=VALUE, not '1A=x'"),
+        (["--generation", "2021", "--env", "HOME=/root"], "--env HOME: the manager sets it itself"),
+        (["--generation", "2020", "--env", "LANG=x"], "--env: templates of 2020 have no such field"),
         (["--generation", "2021", "--service-account", "a"], "--service-account: templates of 2021"),
         (["--generation", "2020", "--dind-image", "a"], "--dind-image: templates of 2020"),
         (["--generation", "2020", "--allow-file-transfer"], "--allow-file-transfer: templates of 2020"),

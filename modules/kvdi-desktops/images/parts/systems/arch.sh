@@ -16,7 +16,8 @@ use_mirror() {
 
 restore_sources() {
     [[ -n $KEPT_SOURCES ]] || return 0
-    mv "$KEPT_SOURCES" /etc/pacman.d/mirrorlist
+    cat "$KEPT_SOURCES" >/etc/pacman.d/mirrorlist # which keeps its own mode
+    rm "$KEPT_SOURCES"
 }
 
 refresh_packages() {
@@ -39,6 +40,11 @@ leave_out_what_weighs() { :; }
 make_locales() {
     local locale
     for locale in "${LOCALES[@]}"; do
+        # Arch's image for containers leaves most of them out (NoExtract in its pacman.conf).
+        if [[ ! -f /usr/share/i18n/locales/${locale%%.*} ]]; then
+            echo "the base image has no source of the language $locale: desktops will not speak it"
+            continue
+        fi
         localedef --no-archive -i "${locale%%.*}" -f UTF-8 "/usr/lib/locale/${locale%%.*}.utf8"
     done
 }
@@ -50,5 +56,7 @@ list_packages() {
 }
 
 clean_packages() {
-    rm -rf /var/cache/pacman/pkg/* /var/lib/pacman/sync/* /var/log/pacman.log
+    rm -rf /var/cache/pacman/pkg/* /var/lib/pacman/sync/* /var/log/pacman.log /var/cache/ldconfig/aux-cache
+    # When each package was installed.
+    find /var/lib/pacman/local -name desc -exec sed -i '/^%INSTALLDATE%$/{n;s/.*/946684800/}' {} +
 }

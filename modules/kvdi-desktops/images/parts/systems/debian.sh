@@ -32,7 +32,7 @@ KEPT_SOURCES=""
 restore_sources() {
     [[ -n $KEPT_SOURCES ]] || return 0
     rm -rf /etc/apt/sources.list /etc/apt/sources.list.d
-    cp -a "$KEPT_SOURCES/." /etc/apt/
+    cp -a "$KEPT_SOURCES"/* /etc/apt/ # not the folder itself, whose mode is nobody else's
     rm -rf "$KEPT_SOURCES"
 }
 
