@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from applications import wait_for_another
@@ -13,12 +14,6 @@ pytestmark = pytest.mark.engine
 GERMAN = {"LANG": "de_DE.UTF-8", "KEYBOARD_LAYOUT": "de", "KEYBOARD_VARIANT": "nodeadkeys"}
 SECONDS = 30.0
 INTERVAL = 0.2  # the keyboard is set beside the server, some time after it answers
-# proc(5): the variables that a program was started with. What is run by the engine has the container's own.
-VARIABLES_OF = """
-for folder in /proc/[0-9]*; do
-    read -r name <"$folder/comm" && [ "$name" = "$1" ] && tr '\\0' '\\n' <"$folder/environ"
-done 2>/dev/null
-"""
 
 
 @pytest.fixture
@@ -40,9 +35,10 @@ def test_the_image_has_the_language(german: Pod) -> None:
 def test_programs_of_the_desktop_have_the_language(german: Pod) -> None:
     wait_for_another(german, "pulseaudio", [])
 
-    variables = german.execute("sh", "-c", VARIABLES_OF, "sh", "pulseaudio").stdout.splitlines()
-
-    assert "LANG=de_DE.UTF-8" in variables
+    (process,) = german.programs("pulseaudio")
+    # proc(5): what it was started with. A program that the engine runs has the container's variables.
+    variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    assert b"LANG=de_DE.UTF-8" in variables
 
 
 def test_the_keyboard_has_the_layout(german: Pod) -> None:
